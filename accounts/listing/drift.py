@@ -1,0 +1,68 @@
+"""Drift as a picture: one line with the band, the target's tick, the dot now and the ring after. Server-made SVG."""
+
+from django.utils.html import format_html
+from django.utils.safestring import mark_safe
+
+from .figures import percent_text
+
+WIDTH, HEIGHT, MARGIN = 104, 20, 6
+MIDDLE = HEIGHT / 2
+
+
+def drift_svg(weight, target, lower, upper, after=None, reach=10, name=""):
+    """Draw one component; every figure in percent of V. The line's middle is the target.
+
+    `reach` is how many percentage points the half line stands for: give all components of one account the same,
+    so that equal distances mean equal drift. What lies beyond is drawn at the line's end. Unknown weight: no picture.
+    A round green dot is inside the band, a red diamond outside; the hollow ring is the weight after the trades.
+    """
+    if weight is None or target is None:
+        return format_html('<span class="drift-none" title="{}">—</span>', "Drift is not known")
+    place = _scale(float(target), float(reach))
+    parts = [
+        _line(place(0.0), place(100.0)),
+        _band(place(float(lower)), place(float(upper))),
+        f'<path class="drift-target" d="M{WIDTH / 2:g} {MIDDLE - 6:g}V{MIDDLE + 6:g}"/>',
+        _dot(place(float(weight)), inside=lower <= weight <= upper),
+    ]
+    if after is not None:
+        parts.append(f'<circle class="drift-after" cx="{place(float(after)):.1f}" cy="{MIDDLE:g}" r="4"/>')
+    return format_html(
+        '<svg class="drift" viewBox="0 0 {} {}" width="{}" height="{}" role="img"><title>{}</title>{}</svg>',
+        WIDTH, HEIGHT, WIDTH, HEIGHT, drift_words(weight, target, lower, upper, after, name), mark_safe("".join(parts)),
+    )  # fmt: skip
+
+
+def drift_words(weight, target, lower, upper, after=None, name=""):
+    """The picture's text alternative: "VTI 28.10%, target 24.00%, outside its band 23.00%–25.00%; after 24.02%"."""
+    side = "inside" if lower <= weight <= upper else "outside"
+    text = (
+        f"{name} {percent_text(weight)}, target {percent_text(target)}, "
+        f"{side} its band {percent_text(lower)}–{percent_text(upper)}"
+    )
+    return (text if after is None else f"{text}; after {percent_text(after)}").strip()
+
+
+def _scale(target, reach):
+    half = WIDTH / 2 - MARGIN
+    reach = reach if reach > 0 else 1.0
+
+    def place(weight):
+        return WIDTH / 2 + half * max(-1.0, min(1.0, (weight - target) / reach))
+
+    return place
+
+
+def _line(left, right):
+    return f'<path class="drift-line" d="M{left:.1f} {MIDDLE:g}H{right:.1f}"/>'
+
+
+def _band(left, right):
+    width = max(right - left, 0)
+    return f'<rect class="drift-band" x="{left:.1f}" y="{MIDDLE - 4:g}" width="{width:.1f}" height="8" rx="2"/>'
+
+
+def _dot(x, inside):
+    if inside:
+        return f'<circle class="drift-in" cx="{x:.1f}" cy="{MIDDLE:g}" r="4"/>'
+    return f'<path class="drift-out" d="M{x:.1f} {MIDDLE - 5:g}l5 5-5 5-5-5z"/>'
