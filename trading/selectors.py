@@ -1,0 +1,46 @@
+"""Reads of orders. An account has an open order while an allocation or flat move of it is to be booked or dropped."""
+
+from django.db.models import Case, Exists, Max, Min, OuterRef, Q, QuerySet, Value, When
+
+from .models import Allocation, FlatMove, Order
+from .states import ENDED
+
+
+def has_open_order(account: str = "pk") -> Q:
+    """The condition on rows whose field `account` is an account's id: the account has an open order."""
+    allocations = Allocation.objects.filter(account=OuterRef(account), is_open=True)
+    moves = FlatMove.objects.filter(account=OuterRef(account), is_open=True)
+    return Q(Exists(allocations)) | Q(Exists(moves))
+
+
+def has_no_open_order(account: str = "pk") -> Q:
+    """The opposite, as two conditions of their own: the database answers each by one pass, whatever the rows."""
+    allocations = Allocation.objects.filter(account=OuterRef(account), is_open=True)
+    moves = FlatMove.objects.filter(account=OuterRef(account), is_open=True)
+    return Q(~Exists(allocations)) & Q(~Exists(moves))
+
+
+def accounts_with_open_orders(account_pks) -> set[int]:
+    """Those of these accounts that have an open order."""
+    return set(
+        Allocation.objects.filter(account__in=account_pks, is_open=True)
+        .values_list("account", flat=True)
+        .union(FlatMove.objects.filter(account__in=account_pks, is_open=True).values_list("account", flat=True))
+    )
+
+
+def orders(ticket) -> QuerySet[Order]:
+    """The block orders of a ticket, by symbol."""
+    return Order.objects.filter(ticket=ticket).select_related("security").order_by("security__symbol", "side", "pk")
+
+
+def untraded_accounts(tickets) -> set[tuple[int, int]]:
+    """(ticket id, account id) of those whose orders have all ended without any fill."""
+    ended = Case(When(order__state__in=ENDED, then=Value(1)), default=Value(0))
+    found = (
+        Allocation.objects.filter(order__ticket__in=tickets)
+        .values("order__ticket", "account")
+        .annotate(all_ended=Min(ended), most_filled=Max("order__filled_quantity"))
+        .filter(all_ended=1, most_filled=0)
+    )
+    return set(found.values_list("order__ticket", "account"))
