@@ -1,0 +1,43 @@
+"""What must be traded before cash is looked at: rows outside their band, holdings without target, the minimum trade."""
+
+import numpy as np
+
+
+def allowed(scale, steps):
+    """Cut trades down to what restrictions and holdings allow."""
+    book = scale.book
+    steps = np.where((steps > 0) & ~book.may_buy, 0.0, steps)
+    steps = np.where((steps < 0) & ~book.may_sell, 0.0, steps)
+    return np.maximum(steps, -scale.most_sold)
+
+
+def exits(scale):
+    """Steps that sell every holding without target as far as it may be sold."""
+    book = scale.book
+    return np.where((book.target == 0) & book.may_sell, -scale.most_sold, 0.0)
+
+
+def to_bound(scale, bands):
+    """Steps to the first whole one inside the nearest bound, or to the step nearest the target where none is inside."""
+    nothing_inside = bands.lower > bands.upper
+    buys = np.where(nothing_inside, scale.to_target, bands.lower)
+    sells = np.where(nothing_inside, scale.to_target, bands.upper)
+    return np.where(bands.outside_low, buys, np.where(bands.outside_high, sells, 0.0))
+
+
+def to_target(scale, bands):
+    """Steps to the one nearest the target, for rows outside the band."""
+    return np.where(bands.outside, scale.to_target, 0.0)
+
+
+def with_minimum(scale, steps, bands):
+    """Enlarge trades below the minimum where that stays inside the band, leave them out elsewhere.
+
+    A complete exit is exempt. Returns the steps and where a trade was left out.
+    """
+    exit_ = (scale.book.target == 0) & (steps < 0)
+    small = (steps != 0) & (np.abs(steps) < scale.least_trade) & ~exit_
+    larger = np.copysign(scale.least_trade, steps)
+    inside = (larger >= bands.lower) & (larger <= bands.upper) & (larger >= -scale.most_sold)
+    left_out = small & ~inside
+    return np.where(left_out, 0.0, np.where(small, larger, steps)), left_out

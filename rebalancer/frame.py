@@ -1,0 +1,50 @@
+"""What the frame of every page says: how old the prices are, and what concerns everybody."""
+
+from datetime import timedelta
+
+from django.core.cache import cache
+from django.utils import timezone
+
+from accounts.listing import figures
+from accounts.models import Price
+from rebalancer import selectors
+
+KEPT = 10  # seconds
+OLD = timedelta(days=4)  # longer than a weekend with a holiday; whether one account's prices are usable its check says
+NOTHING = {"prices": None, "banners": []}
+
+
+def frame(request):
+    """Context processor: the price pill and the banners, at most some seconds old."""
+    if not getattr(request, "user", None) or not request.user.is_authenticated:
+        return NOTHING
+    kept = cache.get_or_set("frame", _read, KEPT)
+    return {"prices": _pill(kept["as_of"], kept["source"]), "banners": kept["banners"]}
+
+
+def _read():
+    newest = Price.objects.order_by("-as_of").values_list("as_of", "source").first()
+    as_of, source = newest or (None, "")
+    waiting = "Work is waiting: nothing has taken it up for a while. What was asked for is stored and will be done."
+    banners = [{"kind": "warn", "words": waiting}] if selectors.work_is_waiting() else []
+    return {"as_of": as_of, "source": source, "banners": banners}
+
+
+def _pill(as_of, source):
+    if as_of is None:
+        return {"words": "No prices yet", "simulated": False, "stale": True}
+    age = timezone.now() - as_of
+    return {
+        "words": f"Prices {figures.clock_text(as_of)}, {_old(age)} old",
+        "simulated": source == "simulated",
+        "stale": age > OLD,
+    }
+
+
+def _old(age):
+    """An age at a glance: 8 s, 12 min, 3 h, 2 d."""
+    seconds = max(int(age.total_seconds()), 0)
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

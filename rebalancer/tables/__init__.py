@@ -1,0 +1,9 @@
+"""The tables of the Rebalancer: its three tabs, and the accounts of a request."""
+
+from .request import ENTRY_BADGES, OUT_OF_PLAY, RequestTable
+from .tabs import RESULT_BADGES, HistoryTable, PendingTable, QueueTable, TitledColumn
+
+__all__ = [
+    "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "HistoryTable", "PendingTable", "QueueTable", "RequestTable",
+    "TitledColumn",
+]  # fmt: skip

@@ -1,0 +1,85 @@
+"""The worker's side: each task asks a service to do what a row says is to be done, so a message lost or delivered twice
+changes nothing. Views and beats ask for work through `enqueue` only."""
+
+import logging
+from datetime import date
+from functools import partial
+
+from celery import current_app, shared_task
+from django.db import transaction
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from rebalancer.services import analysing, batches, days, upkeep
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 240.0  # seconds after which a proposing task makes room for others
+ONE_TRY = {"max_retries": 0, "socket_connect_timeout": 1, "socket_timeout": 2}
+
+
+def enqueue(task, *args) -> None:
+    """Ask a worker to run the task when the transaction has committed. One short try: what a dead queue does not take
+    is logged, and found by the sweeper in the database."""
+    transaction.on_commit(partial(_send, task, args))
+
+
+def _send(task, args):
+    try:
+        with current_app.connection_for_write(connect_timeout=1, transport_options=ONE_TRY) as line:
+            task.apply_async(args, connection=line, retry=False)
+    except (KombuError, RedisError, OSError) as down:
+        log.warning("%s%s is left to the sweeper: %s", task.name, args, down)
+
+
+@shared_task
+def propose_batch(batch_id):
+    if batches.propose_batch(batch_id, patience=PATIENCE):
+        enqueue(propose_batch, batch_id)
+
+
+@shared_task
+def finish_approval(batch_id):
+    batches.finish_approval(batch_id)
+    enqueue(recheck)
+
+
+@shared_task
+def end_day():
+    days.end_of_day_if_due()
+    enqueue(recheck)
+
+
+@shared_task
+def analyse(day):
+    """The nightly chain of a business day (ISO)."""
+    analysing.nightly(date.fromisoformat(day))
+
+
+@shared_task
+def recheck():
+    """Check the accounts of which a check is wanted; what is left after a full load is asked for at once."""
+    if analysing.recheck() == analysing.RECHECKED_AT_ONCE:
+        enqueue(recheck)
+
+
+@shared_task
+def tick():
+    """Once a minute: start what is due."""
+    due = upkeep.due()
+    if due.end_of_day:
+        enqueue(end_day)
+    if due.analysis_of:
+        enqueue(analyse, due.analysis_of.isoformat())
+
+
+@shared_task
+def sweep():
+    """Every 15 seconds: ask again for the work that was left lying."""
+    lying = upkeep.sweep()
+    for batch_id in lying.to_propose:
+        enqueue(propose_batch, batch_id)
+    for batch_id in lying.to_finish:
+        enqueue(finish_approval, batch_id)
+    if lying.checks_wanted:
+        enqueue(recheck)

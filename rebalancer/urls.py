@@ -1,0 +1,35 @@
+"""Addresses of the Rebalancer."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from rebalancer.views import history, pending, queue, request_account, request_commands, requests, tabs
+
+app_name = "rebalancer"
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="rebalancer:queue"), name="home"),
+    path("rebalancer/close/", tabs.close, name="close"),
+    # Accounts to Rebalance
+    path("rebalancer/", queue.QueuePage.as_view(), name="queue"),
+    path("rebalancer/generate/", queue.generate, name="generate"),
+    # Pending Approval
+    path("rebalancer/pending/", pending.PendingPage.as_view(), name="pending"),
+    path("rebalancer/pending/rows/", pending.rows_again, name="pending_rows"),
+    path("rebalancer/pending/<int:pk>/approve/", pending.confirm, {"decision": "approve"}, name="confirm_approve"),
+    path("rebalancer/pending/<int:pk>/cancel/", pending.confirm, {"decision": "cancel"}, name="confirm_cancel"),
+    # History
+    path("rebalancer/history/", history.HistoryPage.as_view(), name="history"),
+    # A request and its accounts
+    path("rebalancer/requests/<int:pk>/", requests.RequestPage.as_view(), name="request"),
+    path("rebalancer/requests/<int:pk>/status/", requests.status, name="request_status"),
+    path("rebalancer/requests/<int:pk>/approve/", request_commands.approve, name="approve"),
+    path("rebalancer/requests/<int:pk>/cancel/", request_commands.cancel, name="cancel"),
+    path("rebalancer/requests/<int:pk>/remove/", request_commands.remove, name="remove"),
+    path("rebalancer/requests/<int:pk>/switch/", request_commands.switch_logic, name="switch_logic"),
+    path("rebalancer/requests/<int:pk>/reprice/", request_commands.reprice, name="reprice"),
+    path("rebalancer/requests/<int:pk>/repropose/", request_commands.repropose, name="repropose"),
+    path(
+        "rebalancer/requests/<int:pk>/accounts/<int:entry_pk>/", request_account.account, name="request_account"
+    ),
+]

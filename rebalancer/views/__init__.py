@@ -1,0 +1,1 @@
+"""The Rebalancer's pages: queue, pending and history are its tabs."""
