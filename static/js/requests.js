@@ -1,0 +1,55 @@
+/* Pending Approval: rows at work are asked for again every five seconds while there are some and somebody looks;
+   a decision opens its dialog. */
+(() => {
+  "use strict";
+
+  const EVERY = 5000;
+  let busy = false;
+
+  const atWork = () => [...document.querySelectorAll("#listing [data-at-work]")].map((one) => one.dataset.atWork);
+
+  // Not an htmx request: one that is cut off because the page is left is no error to report, and the next one
+  // follows in five seconds anyway. What came is put in place by htmx.
+  async function ask() {
+    const rows = atWork();
+    if (busy || document.hidden || rows.length === 0) {
+      return;
+    }
+    busy = true;
+    const place = document.getElementById("polling");
+    try {
+      const answer = await fetch(`${place.dataset.href}?${rows.map((row) => `at=${row}`).join("&")}`);
+      if (new URL(answer.url).pathname === "/login/") {
+        location.assign(`/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
+      } else if (answer.ok) {
+        htmx.swap(place, await answer.text(), { swapStyle: "none" });
+      }
+    } catch {
+      // the server is not there just now
+    } finally {
+      busy = false;
+    }
+  }
+  setInterval(ask, EVERY);
+  document.addEventListener("visibilitychange", ask);
+
+  const dialog = () => document.getElementById("confirm");
+  let asked = null; // the button that gets the focus back
+
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target?.id === "confirm-content") {
+      asked = event.detail.requestConfig.elt.id;
+      bootstrap.Modal.getOrCreateInstance(dialog()).show();
+    }
+  });
+  document.addEventListener("shown.bs.modal", (event) => {
+    if (event.target === dialog()) {
+      dialog().querySelector(".modal-footer .btn").focus();
+    }
+  });
+  document.addEventListener("hidden.bs.modal", (event) => {
+    if (event.target === dialog()) {
+      document.getElementById(asked)?.focus();
+    }
+  });
+})();
