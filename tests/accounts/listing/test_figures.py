@@ -1,0 +1,97 @@
+"""Figures as people read them, and drift as a picture."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.template import Context, Template
+from django.utils import timezone
+
+from accounts.listing import figures
+from accounts.listing.drift import drift_svg
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (figures.money_text(Decimal("1234.5")), "1,234.50"),
+        (figures.money_text(Decimal("-612.4")), "(612.40)"),
+        (figures.money_text(Decimal("-0.001")), "0.00"),
+        (figures.money_text(0), "0.00"),
+        (figures.money_text(None), "—"),
+        (figures.money_text(0.125), "0.13"),
+        (figures.money(Decimal(-3)), '<span class="neg">(3.00)</span>'),
+        (figures.dollars_text(Decimal("-1.5")), "($1.50)"),
+        (figures.short_dollars(Decimal("18412345")), "$18.4 M"),
+        (figures.short_dollars(None), "$0"),
+        (figures.count_text(1342), "1,342"),
+        (figures.count_text(0), "0"),
+        (figures.percent_text(Decimal("3.205")), "3.21%"),
+        (figures.percent_text(Decimal("-3.2")), "−3.20%"),
+        (figures.points_text(Decimal("3.14")), "+3.1 pp"),
+        (figures.points_text(Decimal("-1.8")), "−1.8 pp"),
+        (figures.points_text(Decimal("-0.01")), "0.0 pp"),
+        (figures.quantity_text(Decimal("1200.000000")), "1,200"),
+        (figures.quantity_text(Decimal("0.125")), "0.125"),
+        (figures.price_text(Decimal("98.420000")), "98.42"),
+        (figures.price_text(Decimal("10.1234")), "10.1234"),
+        (figures.day_text(date(2026, 11, 20)), "2026-11-20"),
+        (figures.plural(1, "account"), "1 account"),
+        (figures.plural(2, "entry", "entries"), "2 entries"),
+    ],
+)
+def test_figures(shown, text):
+    assert shown == text
+
+
+def test_times_are_the_firms():
+    with timezone.override(ZoneInfo("America/New_York")):
+        assert figures.clock_text(datetime(2020, 7, 2, 1, 4, tzinfo=UTC)) == "2020-07-01 21:04 ET"
+        assert figures.day_text(datetime(2020, 7, 2, 1, 4, tzinfo=UTC)) == "2020-07-01"
+        assert figures.clock_text(timezone.now()).endswith(" ET")
+
+
+def test_days_of_this_year_are_short_and_keep_the_whole_date_on_hover():
+    today = timezone.localdate()
+    assert f'title="{today.year}-03-09">Mar 9<' in figures.short_day(date(today.year, 3, 9))
+    assert figures.short_day(date(2019, 3, 9)) == "2019-03-09"
+    assert figures.short_day(None) == "—"
+
+
+def test_filters_in_templates():
+    template = Template("{% load figures %}{{ gain|money }} {{ gain|plural:'trade' }} {{ nothing|percent }}")
+    assert template.render(Context({"gain": -2, "nothing": None})) == '<span class="neg">(2.00)</span> −2 trades —'
+
+
+class TestDrift:
+    def test_inside_and_outside_differ_in_shape_and_words(self):
+        inside = drift_svg(Decimal(10), Decimal(10), Decimal(8), Decimal(12), name="VTI")
+        outside = drift_svg(Decimal(13), Decimal(10), Decimal(8), Decimal(12), name="VTI")
+        assert "drift-in" in inside
+        assert "drift-out" not in inside
+        assert "drift-out" in outside
+        assert "VTI 13.00%, target 10.00%, outside its band 8.00%–12.00%" in outside
+
+    def test_a_weight_on_the_bound_is_inside(self):
+        assert "drift-in" in drift_svg(Decimal(12), Decimal(10), Decimal(8), Decimal(12))
+
+    def test_equal_drift_is_equally_far_whatever_the_target(self):
+        def middle(weight, target):
+            svg = drift_svg(Decimal(weight), Decimal(target), Decimal(0), Decimal(100), reach=5)
+            return svg.split('class="drift-in" cx="')[1].split('"')[0]
+
+        assert middle(12, 10) == middle(42, 40) != middle(41, 40)
+
+    def test_after_is_a_ring(self):
+        svg = drift_svg(Decimal(13), Decimal(10), Decimal(8), Decimal(12), after=Decimal("10.1"))
+        assert "drift-after" in svg
+        assert "after 10.10%" in svg
+
+    def test_unknown_weight_has_no_picture(self):
+        assert "<svg" not in drift_svg(None, Decimal(10), Decimal(8), Decimal(12))
+
+    def test_names_are_escaped_and_no_style_is_inline(self):
+        svg = drift_svg(Decimal(1), Decimal(1), Decimal(0), Decimal(2), name="<b>&")
+        assert "<b>" not in svg
+        assert "style" not in svg

@@ -1,0 +1,1 @@
+"""What `./run bench` measures, and how it is written down."""

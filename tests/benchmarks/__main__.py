@@ -1,0 +1,33 @@
+"""`./run bench [peers] [engine] [pages] [lists] [start]`: a table; all of it writes docs/benchmarks.md."""
+
+import sys
+
+import django
+from django.utils import timezone
+
+django.setup()
+
+from . import batches, lists, pages, peers, report, starts  # noqa: E402
+
+PARTS = {
+    "peers": peers.figures,
+    "engine": batches.figures,
+    "pages": pages.figures,
+    "lists": lists.figures,
+    "start": starts.figures,
+}
+
+
+def main(chosen):
+    unknown = set(chosen) - PARTS.keys()
+    if unknown:
+        sys.exit(f"bench knows {', '.join(PARTS)}; not {', '.join(sorted(unknown))}.")
+    found = [figure for name, measure in PARTS.items() if not chosen or name in chosen for figure in measure()]
+    where = report.machine(batches.database_version())
+    print(report.table(found) + f"\n{where}")
+    if not chosen:
+        report.write(found, where, timezone.localdate().isoformat())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

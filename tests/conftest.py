@@ -1,0 +1,54 @@
+"""Fixtures for every test: the order of tests, data that migrations made, a real worker; how hard hypothesis looks."""
+
+import os
+
+import pytest
+from django.db import connections
+from hypothesis import HealthCheck, settings
+
+from .processes import Worker
+
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("default", max_examples=100, **PATIENT)
+settings.register_profile("slow", max_examples=2_000, **PATIENT)  # `./run fuzz`
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_collection_modifyitems(items):
+    """Browser tests last (Playwright leaves an event loop running, which Django's guard takes for async code),
+    and before each test with real commits what the migrations made is put back, for the one before emptied the tables.
+    """
+    items.sort(key=lambda item: "tests/web/" in item.nodeid)
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        wanted = marker.kwargs if marker else {}
+        if wanted.get("transaction") or {"transactional_db", "live_server"} & set(item.fixturenames):
+            restored = pytest.mark.django_db(**wanted | {"transaction": True, "serialized_rollback": True})
+            item.add_marker(restored, append=False)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup, django_db_blocker):
+    """What the migrations made is noted on a connection, and beside Playwright's event loop Django has another one: it
+    is noted for all of them.
+    """
+    with django_db_blocker.unblock():
+        made = vars(connections["default"]).get("_test_serialized_contents")
+    if made is not None:
+        type(connections["default"])._test_serialized_contents = made
+
+
+@pytest.fixture(scope="session")
+def _worker(django_db_setup, django_db_blocker, tmp_path_factory):
+    with django_db_blocker.unblock():
+        running = Worker(tmp_path_factory.mktemp("worker") / "worker.log")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def worker(_worker, transactional_db):
+    """A live Celery worker on the test database; killed by one test, it is a new one for the next."""
+    if not _worker.alive:
+        _worker.start()
+    return _worker

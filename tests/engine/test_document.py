@@ -1,0 +1,96 @@
+"""docs/engine.md: its example runs, and each of its worked examples is what the engine proposes."""
+
+import doctest
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rebalancer.engine import Reason
+from tax.relief import Method, relief_order, take
+from tax.terms import is_long_term
+
+from .building import MICRO, TODAY, Account, Row, day
+from .rules import outcome
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "engine.md"
+HEAD = "| security | held | price | target | rule | Best Fit | Min Transaction |"
+RULES = {
+    "": Reason.NONE, "no buy": Reason.NO_BUY, "no sell": Reason.NO_SELL, "do not trade": Reason.DO_NOT_TRADE,
+    "excluded": Reason.EXCLUDED, "replaced": Reason.REPLACED_BY, "substitute": Reason.SUBSTITUTE_FOR,
+    "inactive": Reason.INACTIVE,
+}  # fmt: skip
+
+
+def number(text):
+    return re.sub(r"[$,%+\s]", "", text).replace("−", "-") or "0"
+
+
+def examples():
+    """(heading, text, cells of the table) of each worked example."""
+    for part in DOCUMENT.read_text(encoding="utf-8").split("\n### ")[1:]:
+        if HEAD in part:
+            table = part.split(HEAD)[1].strip().split("\n\n")[0].splitlines()[1:]
+            yield part.splitlines()[0], part, [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+
+
+def _setting(name, text, otherwise):
+    found = re.search(name + r" \$([\d,]+)", text)
+    return number(found[1]) if found else otherwise
+
+
+def _account(text, rows):
+    cash = next(row for row in rows if row[0] == "cash")
+    return Account(
+        tuple(_row(*row[:5]) for row in rows if row[0] != "cash"),
+        cash=number(cash[1]),
+        cash_target=number(cash[3]),
+        minimum=_setting("Minimum trade", text, 100),
+        set_aside=_setting("Set aside", text, 0),
+    )
+
+
+def _row(name, held, price, target, rule):
+    symbol, _, sleeve = name.partition(" in ")
+    step = "0.001" if symbol.endswith("X") else 1
+    return Row(
+        symbol, number(held), number(price), number(target), sleeve=int(bool(sleeve)), step=step, rule=RULES[rule]
+    )
+
+
+@pytest.mark.parametrize(("text", "rows"), [pytest.param(text, rows, id=head) for head, text, rows in examples()])
+@pytest.mark.parametrize(("place", "logic"), [(5, "best_fit"), (6, "min_transaction")])
+def test_a_worked_example(text, rows, place, logic):
+    found = outcome(_account(text, rows), logic)
+    said = {row[0]: float(number(row[place])) for row in rows}
+    names = {0: "{}", 1: "{} in Growth"}
+    made = {names[end.row.sleeve].format(end.row.symbol): float(end.trade) for end in found.ends}
+    assert made | {"cash": float(found.cash)} == said, str(found)
+
+
+def test_the_lots_that_go():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    sold = int(re.search(r"(\d+) are sold on", text)[1])
+    lines = text.split("| lot | shares |")[1].split("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    units, cents = (np.array([int(row[1]) * factor for row in cells]) for factor in (1, 100))
+    cents = cents * np.array([int(row[2]) for row in cells])
+    acquired, today = np.array([day(row[3]) for row in cells]), day(TODAY)
+    assert [["short", "long"][one] for one in is_long_term(acquired, today).astype(int)] == [row[4] for row in cells]
+    for place, method in enumerate(Method, start=5):
+        same = np.zeros(len(cells), np.int64)
+        order = relief_order(same, same + method, units * MICRO, cents, acquired, same + 100.0, today)
+        taken = np.zeros(len(cells), np.int64)
+        taken[order] = take(np.array([0]), units[order], np.array([sold]))
+        assert taken.tolist() == [int(row[place] or 0) for row in cells], method.name
+
+
+def test_every_rule_has_its_example():
+    assert len(list(examples())) >= 12
+
+
+def test_the_example_runs():
+    failed, tried = doctest.testfile(str(DOCUMENT), module_relative=False, encoding="utf-8")
+    assert tried
+    assert not failed

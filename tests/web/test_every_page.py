@@ -1,0 +1,101 @@
+"""Every page of the Rebalancer, full, empty and saying no, at 1440 and 1024 px: axe finds nothing serious, nothing but
+tables scrolls sideways, and no list is empty without saying what to do.
+"""
+
+import re
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import expect
+
+from rebalancer.services import batches, checks
+from tests import factories as make
+from tests.rebalancer.conftest import again, opened, pending
+from trading import sessions
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EMPTY = {
+    "/rebalancer/": "There are no accounts yet.",
+    "/rebalancer/pending/": "No request is waiting for approval.",
+    "/rebalancer/history/": "No request has ended yet.",
+}
+WIDTHS = (1440, 1024)
+
+
+@pytest.fixture
+def desk():
+    return make.operations("olive", first_name="Olive", last_name="Ortega")
+
+
+@pytest.fixture
+def firm(desk):
+    """Accounts in the queue, a request that is pending, one at work and one that was cancelled."""
+    make.price("VTI", 100)
+    make.price("AGG", 50)
+    balanced = make.portfolio("Balanced", VTI=60, AGG=38)
+    accounts = [
+        make.account(f"10{index:02d}", name=f"Client {index} Trust", portfolio=balanced, cash=Decimal(9000),
+                     delivered_for=sessions.last_completed_session())
+        for index in range(6)
+    ]  # fmt: skip
+    for account in accounts:
+        make.lot(account, "VTI", 750, cost=60000)
+        make.lot(account, "AGG", 400, cost=22000)
+    checks.analyse()
+    first, ended = pending(desk, *accounts[:2]), pending(desk, accounts[2])
+    batches.cancel(ended, by=desk)
+    return again(first), opened(desk, accounts[3]).batch, again(ended)
+
+
+def look(page, accessible):
+    """What is on the screen now, at both widths."""
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        accessible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
+    sign_in(desk)
+    pending_one, _, ended = firm
+    requests = [f"/rebalancer/requests/{batch.pk}/" for batch in firm]
+    entry = pending_one.entries.first()
+    for address in (
+        "/rebalancer/?f=", "/rebalancer/?f=&add=portfolio", "/rebalancer/?f=cash:gte:5k", "/rebalancer/?f=&page=99",
+        "/rebalancer/?f=number:is:nobody", "/rebalancer/pending/?f=", "/rebalancer/history/?f=", *requests,
+        f"/rebalancer/requests/{pending_one.pk}/accounts/{entry.pk}/",
+        f"/rebalancer/pending/{pending_one.pk}/approve/", f"/rebalancer/pending/{ended.pk}/cancel/",
+    ):  # fmt: skip
+        page.goto(address)
+        expect(page.locator("h1")).to_have_count(1)
+        look(page, accessible)
+
+
+def test_pages_with_nothing_on_them_say_what_to_do(page, sign_in, desk, accessible):
+    sign_in(desk)
+    for address, words in EMPTY.items():
+        page.goto(address)
+        expect(page.locator(".empty")).to_contain_text(words)
+        expect(page.locator(".empty .hint")).not_to_be_empty()
+        look(page, accessible)
+
+
+def test_pages_that_say_no(page, sign_in, desk, firm, accessible, console_errors):
+    sign_in(desk)
+    page.goto("/rebalancer/requests/999999/")
+    look(page, accessible)
+    page.goto("/rebalancer/?f=")
+    page.locator("#pick-page").check()
+    page.get_by_role("button", name=re.compile("Select all")).click()
+    page.locator("#selection [name=shown]").evaluate("field => { field.value = '7' }")
+    page.get_by_role("button", name="Generate Proposed Trades").click()
+    expect(page.get_by_role("alert")).to_contain_text("7 shown, 3 now. Nothing was done.")
+    look(page, accessible)
+    page.goto("/rebalancer/?f=")
+    page.locator("#pick-page").check()
+    page.locator("#selection [name=ids]").evaluate("field => { field.value = 'all' }")
+    page.get_by_role("button", name="Generate Proposed Trades").click()
+    expect(page.get_by_role("alert")).to_contain_text("The selection was not understood.")
+    look(page, accessible)
+    console_errors.clear()  # the refusals' statuses: 404, 409, 400

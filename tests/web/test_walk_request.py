@@ -1,0 +1,250 @@
+"""A request in a browser, with a worker: from generating it to History with the same figures, and what rests when."""
+
+import re
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import expect
+
+from accounts.models import TaxStatus
+from rebalancer.models import Batch, Entry
+from rebalancer.services import batches, checks
+from rebalancer.states import BatchState
+from tests import factories as make
+from tests.rebalancer.conftest import again, opened, pending
+from trading import sessions
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STATUS = re.compile(r"/requests/\d+/status/")
+WORKED = 30_000  # ms that a worker may take
+ASKED_EVERY = 5000  # ms
+SOME = "Only some of the open accounts are selected."
+
+
+@pytest.fixture
+def desk():
+    return make.operations("olive", first_name="Olive", last_name="Ortega")
+
+
+@pytest.fixture
+def book():
+    """Six accounts to rebalance; one of them is not taxed, and one has a lot of unknown cost."""
+    make.price("VTI", 100)
+    make.price("AGG", 50)
+    balanced = make.portfolio("Balanced", VTI=60, AGG=38)
+    rows = [client_account(index, balanced) for index in range(6)]
+    checks.analyse()
+    return rows
+
+
+def client_account(index, portfolio):
+    account = make.account(
+        f"10{index:02d}",
+        name=f"Client {index} Trust",
+        portfolio=portfolio,
+        cash=Decimal(5000 + 100 * index),
+        tax_status=TaxStatus.TAX_DEFERRED if index == 2 else TaxStatus.TAXABLE,
+        delivered_for=sessions.last_completed_session(),
+    )
+    make.lot(account, "VTI", 750, cost=None if index == 3 else 60000)
+    make.lot(account, "AGG", 400, cost=22000)
+    return account
+
+
+@pytest.fixture
+def asked(page):
+    """The addresses that the page asked for again by itself."""
+    found = []
+    page.on("request", lambda request: found.append(request.url) if STATUS.search(request.url) else None)
+    return found
+
+
+def at(batch):
+    return f"/rebalancer/requests/{batch.pk}/"
+
+
+def facts(page):
+    return {
+        fact.locator("dt").inner_text(): fact.locator("dd").inner_text().split("\n")[0]
+        for fact in page.locator(".fact").all()
+    }
+
+
+def figures(page):
+    """The table's rows without result and box: number to estimated gain."""
+    rows = page.locator("#listing tbody tr").all()
+    return [[cell.inner_text() for cell in row.locator("td:not(.box)").all()][3:] for row in rows]
+
+
+def comparison(page):
+    """The comparison of the trade logics: what each row says after its name."""
+    rows = page.get_by_role("region", name="Compare tax impact").locator("tbody tr, tfoot tr").all()
+    return {
+        row.locator("th").inner_text(): [cell.inner_text() for cell in row.locator("td").all()] for row in rows
+    }  # fmt: skip
+
+
+def state(page):
+    return page.locator(".titlerow .state").first
+
+
+def pick(page, number):
+    page.get_by_role("checkbox", name=f"Select {number} ").check()
+
+
+def button(page, name):
+    return page.locator(".titlerow").get_by_role("button", name=name)
+
+
+def test_from_generating_to_history_with_the_same_figures(page, worker, book, desk, sign_in, accessible, screenshot):
+    sign_in(desk)
+    page.goto("/rebalancer/")
+    for number in ("1000", "1002", "1003"):
+        pick(page, number)
+    page.get_by_role("button", name="Generate Proposed Trades").click()
+    batch = Batch.objects.get()
+    page.goto(at(batch))
+    expect(state(page)).to_have_text("Pending Approval", timeout=WORKED)
+    expect(page.locator(".pager-count")).to_have_text("1–3 of 3")
+    accessible()
+    screenshot("request")
+    shown, rows = facts(page), figures(page)
+
+    page.get_by_role("link", name="1000").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("1000 · Client 0 Trust")
+    page.get_by_role("button", name=re.compile("Sell .* VTI: lots")).click()
+    expect(page.get_by_text("Lots taken: VTI")).to_be_visible()
+    compared = comparison(page)
+    assert compared["Total"] == ["0.00", "3,000.00", "0.00", "1,400.00"]
+    expect(page.locator(".compare thead")).to_contain_text("Best Fit as proposed")
+    accessible()
+    screenshot("request-account")
+    page.get_by_role("link", name="next ›").click()
+    expect(page.locator(".meta").first).to_contain_text("2 of 3 under the filter")
+    expect(page.get_by_text("not taxable: tax deferred")).to_have_count(2)
+    page.get_by_role("link", name="next ›").click()
+    expect(page.locator(".compare .total")).to_contain_text("1 lot of unknown cost")
+    page.get_by_role("link", name=f"Request {batch.pk}").click()
+
+    button(page, "Approve 3 accounts").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Nothing is transmitted")
+    page.wait_for_timeout(300)
+    accessible()
+    screenshot("request-approve")
+    dialog.get_by_role("button", name="Approve 3 accounts").click()
+    expect(page.get_by_role("status").first).to_contain_text(f"Request {batch.pk} is approved for 3 accounts")
+    expect(state(page)).to_have_text("Complete", timeout=WORKED)
+
+    page.get_by_role("link", name="History").first.click()
+    page.get_by_role("link", name="View Details").click()
+    assert facts(page) == shown
+    assert figures(page) == rows
+    expect(page.locator(".meta").first).to_contain_text("by Olive Ortega")
+    expect(page.locator(".orders summary")).to_contain_text("2 block orders · 2 ready")
+    expect(page.get_by_role("button", name=re.compile("Approve|Cancel"))).to_have_count(0)
+    accessible()
+    screenshot("request-complete")
+    page.get_by_role("link", name="1000").click()
+    assert comparison(page) == compared
+
+
+def test_a_request_at_work_asks_until_it_is_done_and_then_no_more(page, book, desk, sign_in, asked, screenshot):
+    batch = opened(desk, *book[:2]).batch
+    sign_in(desk)
+    page.goto(at(batch))
+    expect(page.locator("#work")).to_contain_text("Trades for 2 accounts are about to be proposed")
+    expect(button(page, "Approve 2 accounts")).to_be_disabled()
+    screenshot("request-at-work")
+    with page.expect_response(STATUS, timeout=2 * ASKED_EVERY):
+        pass
+    batches.propose_batch(batch.pk)
+    expect(state(page)).to_have_text("Pending Approval", timeout=2 * ASKED_EVERY)
+    expect(button(page, "Approve 2 accounts")).to_be_enabled()
+    before = len(asked)
+    page.wait_for_timeout(ASKED_EVERY + 1000)
+    assert len(asked) == before
+
+
+def test_nobody_looking_asks_nothing_and_a_session_that_ended_leads_to_signing_in(
+    page, context, book, desk, sign_in, asked
+):
+    batch = opened(desk, book[0]).batch
+    sign_in(desk)
+    page.goto(at(batch))
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })")
+    page.wait_for_timeout(ASKED_EVERY + 1000)
+    assert asked == []
+    context.clear_cookies()
+    page.evaluate("delete document.hidden")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page).to_have_url(re.compile(rf"/login/\?next=.*requests%2F{batch.pk}"), timeout=2 * ASKED_EVERY)
+
+
+def test_with_some_selected_the_batch_buttons_rest_and_say_why(page, book, desk, sign_in):
+    batch = pending(desk, *book[:3])
+    sign_in(desk)
+    page.goto(at(batch))
+    pick(page, "1001")
+    for name in ("Approve 3 accounts", "Cancel request"):
+        expect(button(page, name)).to_be_disabled()
+        expect(button(page, name)).to_contain_text(SOME)
+    expect(page.locator("#some-selected")).to_contain_text("Approve and Cancel act on all open accounts")
+    page.reload()
+    expect(button(page, "Approve 3 accounts")).to_be_disabled()
+    page.locator("#pick-page").check()
+    expect(button(page, "Approve 3 accounts")).to_be_enabled()
+    pick_off = page.get_by_role("checkbox", name="Select 1001 ")
+    pick_off.uncheck()
+    expect(button(page, "Approve 3 accounts")).to_be_disabled()
+    page.get_by_role("button", name="Clear", exact=True).click()
+    expect(button(page, "Approve 3 accounts")).to_be_enabled()
+
+
+def test_removing_asks_first_and_says_what_was_done(page, book, desk, sign_in, accessible):
+    batch = pending(desk, *book[:3])
+    sign_in(desk)
+    page.goto(at(batch))
+    pick(page, "1001")
+    page.get_by_role("button", name="Remove selected").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("What is selected, 1 account, will not be rebalanced, and goes back to the queue.")
+    page.wait_for_timeout(300)
+    accessible()
+    dialog.get_by_role("button", name="Remove from request").click()
+    expect(page.get_by_role("status").first).to_contain_text("1 account removed from request")
+    expect(page.get_by_role("checkbox", name="Select 1001 ")).to_be_disabled()
+    expect(button(page, "Approve 2 accounts")).to_be_enabled()
+    page.locator("#pick-page").check()
+    page.get_by_role("button", name="Remove selected").click()
+    expect(dialog).to_contain_text("No open account is left then, so the request is cancelled.")
+    dialog.get_by_role("button", name="Keep as it is").click()
+    expect(page.locator("#selection strong")).to_have_text("2 selected")
+
+
+def test_what_changed_meanwhile_is_said_and_the_filters_stay(page, book, desk, sign_in):
+    batch = pending(desk, *book[:3])
+    sign_in(desk)
+    page.goto(f"{at(batch)}?f=number:is:1000|1001")
+    chosen = Entry.objects.filter(batch=batch, account_number="1002")
+    batches.remove(batch, by=desk, entries=chosen, shown=1)
+    button(page, "Approve 3 accounts").click()
+    page.get_by_role("dialog").get_by_role("button", name="Approve 3 accounts").click()
+    expect(page.locator("#messages")).to_contain_text("You saw 3 accounts")
+    expect(page.locator("#messages")).to_contain_text("Nothing was approved.")
+    expect(page.locator(".chip").first).to_contain_text("Account is 1000 or 1001")
+    expect(button(page, "Approve 2 accounts")).to_be_enabled()
+    assert again(batch).state == BatchState.PENDING_APPROVAL
+
+
+def test_the_logic_is_switched_after_a_confirmation(page, worker, book, desk, sign_in):
+    batch = pending(desk, *book[:2])
+    sign_in(desk)
+    page.goto(at(batch))
+    expect(page.get_by_role("button", name="Best Fit")).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Min Transaction").click()
+    page.get_by_role("dialog").get_by_role("button", name="Switch to Min Transaction").click()
+    expect(page.get_by_role("button", name="Min Transaction")).to_have_attribute("aria-pressed", "true")
+    expect(state(page)).to_have_text("Pending Approval", timeout=WORKED)
+    assert again(batch).logic == "min_transaction"
