@@ -3,7 +3,7 @@
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
-from .figures import percent_text
+from .figures import band_text, percent_text
 
 WIDTH, HEIGHT, MARGIN = 104, 20, 6
 MIDDLE = HEIGHT / 2
@@ -34,11 +34,11 @@ def drift_svg(weight, target, lower, upper, after=None, reach=10, name=""):
 
 
 def drift_words(weight, target, lower, upper, after=None, name=""):
-    """The picture's text alternative: "VTI 28.10%, target 24.00%, outside its band 23.00%–25.00%; after 24.02%"."""
+    """The picture's text alternative: "VTI 28.10 %, target 24.00 %, outside its band 23.00–25.00 %; after 24.02 %"."""
     side = "inside" if lower <= weight <= upper else "outside"
     text = (
         f"{name} {percent_text(weight)}, target {percent_text(target)}, "
-        f"{side} its band {percent_text(lower)}–{percent_text(upper)}"
+        f"{side} its band {band_text(lower, upper)}"
     )
     return (text if after is None else f"{text}; after {percent_text(after)}").strip()
 

@@ -12,6 +12,8 @@ from django.utils.html import format_html
 
 UNKNOWN = "—"
 MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+SLIM = Decimal("0.05")  # percent: a band too narrow for two places
 ZONE_NAMES = {
     "EST": "ET", "EDT": "ET", "CST": "CT", "CDT": "CT", "MST": "MT", "MDT": "MT", "PST": "PT", "PDT": "PT",
 }  # fmt: skip
@@ -59,8 +61,16 @@ def count_text(value):
 
 
 def percent_text(value, places=2):
-    """A weight in percent (3.2 is 3.20%)."""
-    return UNKNOWN if value is None else f"{_minus(rounded(value, places))}%"
+    """A weight in percent (3.2 is "3.20 %", its blank one that no line breaks at)."""
+    return UNKNOWN if value is None else f"{_minus(rounded(value, places))}{NO_BREAK}%"
+
+
+def band_text(lower, upper):
+    """Two bounds in percent: "8.00–12.00 %"; with four places where two would not tell small ones apart."""
+    if lower is None or upper is None:
+        return UNKNOWN
+    places = 4 if lower != upper and upper - lower < SLIM else 2
+    return f"{_minus(rounded(lower, places))}–{percent_text(upper, places)}"
 
 
 def points_text(value, places=1):
@@ -95,15 +105,6 @@ def day_text(value):
         value = timezone.localtime(value).date()
     assert isinstance(value, date)
     return value.isoformat()
-
-
-def short_day(value):
-    """A day for tables: Nov 9 this year, 2025-11-09 in others; the whole date on hover."""
-    text = day_text(value)
-    if value is None or text[:4] != str(timezone.localdate().year):
-        return text
-    day = date.fromisoformat(text)
-    return format_html('<time datetime="{0}" title="{0}">{1} {2}</time>', text, f"{day:%b}", day.day)
 
 
 def clock_text(value):

@@ -105,7 +105,7 @@ class DayColumn(Column):
     css = "day"
 
     def worded(self, value):
-        return figures.short_day(value)
+        return figures.day_text(value)
 
     def filed(self, value):
         return value.isoformat()

@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.utils import timezone
 
-from accounts.listing import selection
+from accounts.listing import figures, selection
 from accounts.models import Firm
 from accounts.services import audit
 from accounts.services.refusals import Refused
@@ -61,8 +62,12 @@ class ProposalChanged(Refused):
     def __init__(self, *, version: bool, shown: tuple[int, Decimal], now: tuple[int, Decimal]):
         self.shown, self.now = shown, now
         what = "The request was proposed anew or accounts were removed. " if version else ""
-        seen = f"You saw {shown[0]:,} accounts and {shown[1]:,.2f} net dollars; now it is {now[0]:,} and {now[1]:,.2f}."
-        super().__init__(f"{what}{seen} Nothing was approved.")
+        super().__init__(f"{what}You saw {_stake(shown)}; now it is {_stake(now)}. Nothing was approved.")
+
+
+def _stake(of):
+    accounts, net = of
+    return f"{figures.plural(accounts, 'account')}, net {figures.dollars_text(net)}"
 
 
 class BookChanged(Refused):
@@ -86,7 +91,7 @@ def command(by, verb: str, obj=None):
     try:
         with transaction.atomic():
             yield
-    except Refused as refusal:
+    except (Refused, PermissionDenied) as refusal:
         audit.record(by, "refused", obj, command=verb, why=str(refusal))
         raise
 
@@ -113,5 +118,10 @@ def _how_cancelled(batch):
 
 
 def _by_whom(person, at):
-    when = f" on {at.astimezone(ZoneInfo(Firm.current().time_zone)):%Y-%m-%d at %H:%M}" if at else ""
-    return (f" by {person}" if person else "") + when
+    return (f" by {person}" if person else "") + (f", {_when(at)}" if at else "")
+
+
+def _when(at):
+    """In the firm's zone, also where no request has set it."""
+    with timezone.override(ZoneInfo(Firm.current().time_zone)):
+        return figures.clock_text(at)

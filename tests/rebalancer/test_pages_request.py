@@ -152,7 +152,7 @@ class TestApprove:
         [
             ({"version": 7}, "proposed anew or accounts were removed"),
             ({"accounts": 2}, "You saw 2 accounts"),
-            ({"net_dollars": "1.00"}, "1.00 net dollars"),
+            ({"net_dollars": "1.00"}, "net $1.00; now it is 3 accounts"),
         ],
     )
     def test_it_is_refused_when_one_thing_differs(self, olive, batch, changed, words):

@@ -27,8 +27,11 @@ from accounts.listing.drift import drift_svg
         (figures.short_dollars(None), "$0"),
         (figures.count_text(1342), "1,342"),
         (figures.count_text(0), "0"),
-        (figures.percent_text(Decimal("3.205")), "3.21%"),
-        (figures.percent_text(Decimal("-3.2")), "−3.20%"),
+        (figures.percent_text(Decimal("3.205")), "3.21\xa0%"),
+        (figures.percent_text(Decimal("-3.2")), "−3.20\xa0%"),
+        (figures.band_text(Decimal(8), Decimal(12)), "8.00–12.00\xa0%"),
+        (figures.band_text(Decimal("0.048"), Decimal("0.052")), "0.0480–0.0520\xa0%"),
+        (figures.band_text(None, None), "—"),
         (figures.points_text(Decimal("3.14")), "+3.1 pp"),
         (figures.points_text(Decimal("-1.8")), "−1.8 pp"),
         (figures.points_text(Decimal("-0.01")), "0.0 pp"),
@@ -52,13 +55,6 @@ def test_times_are_the_firms():
         assert figures.clock_text(timezone.now()).endswith(" ET")
 
 
-def test_days_of_this_year_are_short_and_keep_the_whole_date_on_hover():
-    today = timezone.localdate()
-    assert f'title="{today.year}-03-09">Mar 9<' in figures.short_day(date(today.year, 3, 9))
-    assert figures.short_day(date(2019, 3, 9)) == "2019-03-09"
-    assert figures.short_day(None) == "—"
-
-
 def test_filters_in_templates():
     template = Template("{% load figures %}{{ gain|money }} {{ gain|plural:'trade' }} {{ nothing|percent }}")
     assert template.render(Context({"gain": -2, "nothing": None})) == '<span class="neg">(2.00)</span> −2 trades —'
@@ -71,7 +67,7 @@ class TestDrift:
         assert "drift-in" in inside
         assert "drift-out" not in inside
         assert "drift-out" in outside
-        assert "VTI 13.00%, target 10.00%, outside its band 8.00%–12.00%" in outside
+        assert "VTI 13.00\xa0%, target 10.00\xa0%, outside its band 8.00–12.00\xa0%" in outside
 
     def test_a_weight_on_the_bound_is_inside(self):
         assert "drift-in" in drift_svg(Decimal(12), Decimal(10), Decimal(8), Decimal(12))
@@ -86,7 +82,7 @@ class TestDrift:
     def test_after_is_a_ring(self):
         svg = drift_svg(Decimal(13), Decimal(10), Decimal(8), Decimal(12), after=Decimal("10.1"))
         assert "drift-after" in svg
-        assert "after 10.10%" in svg
+        assert "after 10.10\xa0%" in svg
 
     def test_unknown_weight_has_no_picture(self):
         assert "<svg" not in drift_svg(None, Decimal(10), Decimal(8), Decimal(12))

@@ -171,7 +171,7 @@ def test_words_of_chips():
         "Cash ≤ ($1.50)",
         "Tax status is Taxable or Tax exempt",
         "Conditions is Rich",
-        "Set aside ≥ 3.20%",
+        "Set aside ≥ 3.20\xa0%",
         "Last rebalanced is 2026-11-20",
     ]
 
