@@ -1,6 +1,9 @@
 """Django admin, for Administrators. What is saved and deleted here goes through the services, as everywhere else."""
 
+import re
+
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
@@ -49,7 +52,24 @@ from accounts.services.portfolios import save_model, save_portfolio
 from accounts.services.refusals import Refused, command
 
 
-class ThroughServices:
+class Chooser(AutocompleteSelect):
+    """The search box for another record; an id that is none, in an address or a form, chooses nothing."""
+
+    def optgroups(self, name, value, attr=None):
+        ids = [one for one in value if re.fullmatch(r"\d{1,18}", str(one), re.ASCII)]
+        return super().optgroups(name, ids, attr)
+
+
+class Choosers:
+    """Gives the search boxes of an admin, or of its rows, the one above; the form's own check names what is wrong."""
+
+    def formfield_for_foreignkey(self, db_field, request, **options):
+        if db_field.name in self.get_autocomplete_fields(request):
+            options.setdefault("widget", Chooser(db_field.remote_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **options)
+
+
+class ThroughServices(Choosers):
     """Saves an object and its rows by a service; what only the service finds is told, and nothing is changed.
 
     Each admin names its service in `keep(obj, form, formsets, by)`, which saves what the form and its rows hold.
@@ -110,7 +130,7 @@ class ReadOnly(NeverDeleted):
         return False
 
 
-class Rows(admin.TabularInline):
+class Rows(Choosers, admin.TabularInline):
     extra = 0
 
     class Media:

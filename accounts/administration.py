@@ -4,6 +4,7 @@ from functools import wraps
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import SuspiciousOperation
 from django.http import Http404
 
 from accounts.models import Role
@@ -29,6 +30,12 @@ class Administration(admin.AdminSite):
             return inner(request, *args, **kwargs)
 
         return seen
+
+    def autocomplete_view(self, request):
+        """A search with a character that no text has is refused here: the database cannot even be asked."""
+        if "\0" in request.GET.get("term", ""):
+            raise SuspiciousOperation("a NUL in a search")
+        return super().autocomplete_view(request)
 
     def login(self, request, extra_context=None):
         """There is one door to the product: the sign-in page."""

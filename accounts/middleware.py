@@ -1,6 +1,7 @@
 from zoneinfo import ZoneInfo
 
 from django.core.cache import cache
+from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_cache_control
 
@@ -31,6 +32,21 @@ class Private:
         response = self.get_response(request)
         patch_cache_control(response, private=True, no_store=True)
         return response
+
+
+class InWords:
+    """The address of a command takes what a button sends; opened by hand, it says so on a page instead of nothing."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        if response.status_code != 405 or response.content:
+            return response
+        page = render(request, "405.html", status=405)
+        page["Allow"] = response["Allow"]
+        return page
 
 
 def _zone():

@@ -46,6 +46,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "accounts.middleware.FirmZone",
+    "accounts.middleware.InWords",
     "axes.middleware.AxesMiddleware",
 ]
 

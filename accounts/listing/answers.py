@@ -5,10 +5,13 @@ from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.dispatch import Signal
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from .selection import FIELDS
+
+not_understood = Signal()  # an address or a selection was refused: `request`, `why` in words; the audit trail listens
 
 
 def refused(request, words, back, status=400):

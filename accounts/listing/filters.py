@@ -53,11 +53,12 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Term:
-    """One understood filter: column, condition, values as typed, its words for the chip and its condition in SQL."""
+    """One understood filter: as typed, in words for the chip, as a condition in SQL, and its meaning however typed."""
 
     raw: str
     words: str
     q: Q
+    meaning: tuple
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class ColumnFilter(django_filters.Filter):
         if len(set(values)) != len(values):
             raise ValidationError(f"{self.label} names a value twice.")
         shown = " or ".join(self.value_words(value) for value in values)
-        return Term(raw, f"{self.label} {SIGNS[condition]} {shown}", self.condition_q(condition, values))
+        meaning = (self.label, SIGNS[condition], frozenset(values))
+        return Term(raw, f"{self.label} {SIGNS[condition]} {shown}", self.condition_q(condition, values), meaning)
 
 
 class TextFilter(ColumnFilter):
@@ -376,14 +378,25 @@ class StrictFilterSet(django_filters.FilterSet):
         return [term for term in map(self._read_term, raws) if term is not None]
 
     def _read_term(self, raw):
+        try:
+            return self._term(raw)
+        except ValidationError as error:
+            self.refusals.append(Refusal(self._complaint(raw.partition(":")[0], error), raw))
+
+    def _term(self, raw):
         column, _, rest = raw.partition(":")
         condition, colon, values = rest.partition(":")
+        if not colon or column not in self.filters:
+            raise ValidationError(f"There is no filter “{raw}” here.")
+        return self.filters[column].term(raw, condition, [decode_value(text) for text in values.split("|")])
+
+    def stands(self, raw):
+        """Whether a filter of the same meaning is set already, however it was typed."""
         try:
-            if not colon or column not in self.filters:
-                raise ValidationError(f"There is no filter “{raw}” here.")
-            return self.filters[column].term(raw, condition, [decode_value(text) for text in values.split("|")])
-        except ValidationError as error:
-            self.refusals.append(Refusal(self._complaint(column, error), raw))
+            meaning = self._term(raw).meaning
+        except ValidationError:
+            return False
+        return any(meaning == term.meaning for term in self.terms)
 
     def words_of(self, raw):
         """A term in words, also one that was refused: as much of it as can be understood."""

@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_vary_headers
 from django.views import View
 
-from . import figures
+from . import answers, figures
 from .address import NO_FILTER, Address, term
 from .export import csv_of
 from .filters import ANY, CONDITIONS, Refusal, StrictFilterSet
@@ -94,6 +94,12 @@ class ListPage(LoginRequiredMixin, View, ABC):
     def base(self):
         """The rows this person may see, before any filter: start from a selector's `visible_to(user)`."""
 
+    def seen(self):
+        """The rows that this person may name at all: also those that are no longer, or not yet, in this list."""
+        rows = self.base()
+        visible_to = getattr(rows.model._default_manager, "visible_to", None)
+        return rows if visible_to is None else visible_to(self.request.user)
+
     def memory_screen(self):
         """Whose filters are remembered; a page per object adds its key, so that each has filters of its own."""
         return self.screen
@@ -126,13 +132,15 @@ class ListPage(LoginRequiredMixin, View, ABC):
         known = {"layout": self.keep_layout, "layout-default": self.drop_layout, "show-selected": self.keep_picks}
         action = known.get(request.POST.get("do"))
         if action is None:
-            return HttpResponseBadRequest("This request was not understood; nothing was done.")
+            return answers.refused(self.request, "No button of this page sends this. Nothing was done.", self.here())
         return action()
 
     def page(self):
         listing = self.listing()
         if listing["filterset"].is_valid():
             self.memory().keep("queries", self.memory_screen(), listing["address"].remembered())
+        else:
+            self.put_on_record(listing["filterset"])
         if self.wants(FRAGMENT):
             template, extra = "listing/_list.html", {}
         else:
@@ -152,6 +160,7 @@ class ListPage(LoginRequiredMixin, View, ABC):
         if self.request.GET.getlist("export") != ["csv"]:
             filterset.refusals.append(Refusal("Tables are exported as csv."))
         if not filterset.is_valid():
+            self.put_on_record(filterset)
             return HttpResponseBadRequest("\n".join(filterset.errors), content_type="text/plain; charset=utf-8")
         rows = self.table_class.sorted(filterset.strict_qs(), address.last("sort"))
         return csv_of(self.table_class, rows, self.layout(), f"{self.screen}.csv")
@@ -172,14 +181,26 @@ class ListPage(LoginRequiredMixin, View, ABC):
         address = Address(self.request.GET)
         try:
             selection = Selection.parse(self.request.POST)
+            selection.require_seen(self.seen())
         except SelectionError as error:
-            return HttpResponseBadRequest(str(error), content_type="text/plain; charset=utf-8")
+            answers.not_understood.send(type(self), request=self.request, why=str(error))
+            return answers.refused(self.request, error, self.here())
         self.memory().keep("picks", self.memory_screen(), selection.fields())
         return HttpResponseRedirect(f"{self.request.path}{address.plus('selected', '1')}")
 
     def back_to_list(self):
+        return HttpResponseRedirect(self.here())
+
+    def here(self):
         query = urlsplit(self.request.get_full_path()).query
-        return HttpResponseRedirect(f"{self.request.path}?{query}" if query else self.request.path)
+        return f"{self.request.path}?{query}" if query else self.request.path
+
+    def put_on_record(self, filterset):
+        """What was not understood leaves an audit line: one for an address, however often it is asked for again."""
+        address = self.request.get_full_path()
+        if self.memory().recall("refused", self.memory_screen()) != address:
+            self.memory().keep("refused", self.memory_screen(), address)
+            answers.not_understood.send(type(self), request=self.request, why=" ".join(filterset.errors))
 
     # --- reading --------------------------------------------------------------------------------------------
 
@@ -361,8 +382,9 @@ class ListPage(LoginRequiredMixin, View, ABC):
         }
 
     def with_new_filter(self):
-        """The address with the filter of the Add filter form; what was typed is judged by the page it leads to."""
+        """The address with the filter of the Add filter form, or as it is where that filter stands already; what was
+        typed is judged by the page it leads to."""
+        address, filterset = self.read()
         data = self.request.GET
-        address = Address(data).without_keys(PAGE_KEYS)
-        column, condition, values = data["column"], data.get("condition") or ANY, data.getlist("value")
-        return address.plus("f", term(column, condition, *values))
+        added = term(data["column"], data.get("condition") or ANY, *data.getlist("value"))
+        return address if filterset.stands(added) else address.plus("f", added)

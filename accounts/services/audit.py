@@ -1,5 +1,8 @@
 """Audit lines: written with every command, never changed afterwards (the database forbids it)."""
 
+from django.dispatch import receiver
+
+from accounts.listing.answers import not_understood
 from accounts.models import AuditLine
 
 WRITE_AT_ONCE = 2_000
@@ -14,6 +17,12 @@ def record_many(by, verb, changes):
     """Write a line for each (object, before, after)."""
     lines = [AuditLine(**_line(by, verb, obj, before, after, {})) for obj, before, after in changes]
     AuditLine.objects.bulk_create(lines, batch_size=WRITE_AT_ONCE)
+
+
+@receiver(not_understood)
+def _record_not_understood(sender, request, why, **_):
+    """A filter, an address or a selection that a list page refused."""
+    record(request.user, "refused", command="list.asked", where=request.get_full_path()[:500], why=why[:500])
 
 
 def differences(before, after):

@@ -151,7 +151,19 @@ RESULTS = {
 }
 
 
-class PendingFilters(StrictFilterSet):
+class RequestSearch(StrictFilterSet):
+    """Requests are searched by what their rows say: the request, who asked for it, the account when it is just one."""
+
+    search_fields = ("pk", "opener")
+    search_hint = "Request, person or account"
+
+    def _word_q(self, word):
+        if word.casefold() == "request":
+            return Q(pk__isnull=False)  # "Request 2041", as it stands in every row
+        return super()._word_q(word) | Q(accounts_count=1, first_number__icontains=word)
+
+
+class PendingFilters(RequestSearch):
     """Pending Approval."""
 
     request = NumberedFilter("Request", "pk")
@@ -162,7 +174,7 @@ class PendingFilters(StrictFilterSet):
     status = OptionFilter("Status", PENDING_STATES)
 
 
-class HistoryFilters(StrictFilterSet):
+class HistoryFilters(RequestSearch):
     """History."""
 
     request = NumberedFilter("Request", "pk")

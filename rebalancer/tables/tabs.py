@@ -126,7 +126,8 @@ RESULT_BADGES = {
 
 
 def request_link(row):
-    return format_html('<a href="{}">Request {}</a>', reverse("rebalancer:request", args=[row["pk"]]), row["pk"])
+    address = reverse("rebalancer:request", args=[row["pk"]])
+    return format_html('<a id="request-{0}" href="{1}">Request {0}</a>', row["pk"], address)
 
 
 def accounts_of(row):

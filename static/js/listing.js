@@ -8,6 +8,22 @@
   const form = () => document.getElementById("selection");
   const boxes = () => [...list().querySelectorAll("[data-pick]")];
   const free = () => boxes().filter((box) => !box.disabled);
+  // Said to screen readers by a place that stays: what is replaced itself is not announced.
+  function say(words) {
+    const place = document.getElementById("said");
+    if (place) {
+      place.textContent = words;
+    }
+  }
+  document.addEventListener("listing:say", (event) => say(event.detail));
+
+  function summary() {
+    const nothing = list().querySelector(".empty p");
+    const page = list().querySelector(".pager-number");
+    const rows = `Rows ${list().querySelector(".pager-count").textContent}`;
+    return nothing ? nothing.textContent : page ? `${rows}, ${page.textContent}` : rows;
+  }
+
   const storeName = () => `picks:${document.body.dataset.person}:${list().dataset.store}`;
   const nothing = () => ({ scope: "picked", ids: [] });
 
@@ -28,6 +44,7 @@
       sessionStorage.setItem(storeName(), JSON.stringify(picks));
     }
     draw();
+    say(count(picks) ? `${count(picks).toLocaleString("en-US")} selected` : "Nothing is selected");
   }
 
   const count = (picks) => (picks.scope === "all" ? Math.max(picks.shown - picks.ids.length, 0) : picks.ids.length);
@@ -152,10 +169,15 @@
     }
     const item = button.closest("li");
     const other = button.dataset.move === "1" ? item.nextElementSibling : item.previousElementSibling;
-    if (other && other.draggable) {
+    const moves = other && other.draggable;
+    if (moves) {
       other.insertAdjacentElement(button.dataset.move === "1" ? "afterend" : "beforebegin", item);
       button.focus();
     }
+    const items = [...item.parentElement.children];
+    const name = item.querySelector("label").textContent.trim();
+    const place = `${items.indexOf(item) + 1} of ${items.length}`;
+    document.getElementById("column-moved").textContent = moves ? `${name}: now ${place}` : `${name} stays ${place}`;
   });
 
   let dragged = null;
@@ -186,8 +208,10 @@
   // htmx gives the focus back to what has the same id. What is not there any more (a chip taken off, the link to the
   // next page on the last one) leaves it to its neighbour, so that nobody starts again at the top of the page.
   let left = null;
+  let updated = false;
   document.addEventListener("htmx:beforeSwap", (event) => {
-    if (event.detail.target === list()) {
+    if (list() && event.detail.target === list()) {
+      updated = true;
       const focus = document.activeElement;
       left = list().contains(focus) ? focus.closest(".toolbar, .pager, .tiles, .scroller") : null;
     }
@@ -208,6 +232,10 @@
     }
     draw();
     refocus();
+    if (updated) {
+      updated = false;
+      say(summary());
+    }
     const scroller = list().querySelector(".scroller");
     scroller.addEventListener("scroll", () => scroller.classList.toggle("scrolled", scroller.scrollLeft > 0), { passive: true });
   }

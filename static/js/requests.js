@@ -8,6 +8,16 @@
 
   const atWork = () => [...document.querySelectorAll("#listing [data-at-work]")].map((one) => one.dataset.atWork);
 
+  // What is done now is said to those who do not see it.
+  function tell(asked) {
+    const still = new Set(atWork());
+    const done = asked.filter((pk) => !still.has(pk)).map((pk) => document.getElementById(`row-${pk}`));
+    const words = done.filter(Boolean).map((row) => `${row.querySelector("a").textContent}: ${row.querySelector(".state")?.textContent ?? "done"}`);
+    if (words.length > 0) {
+      document.dispatchEvent(new CustomEvent("listing:say", { detail: words.join(". ") }));
+    }
+  }
+
   // Not an htmx request: one that is cut off because the page is left is no error to report, and the next one
   // follows in five seconds anyway. What came is put in place by htmx.
   async function ask() {
@@ -23,6 +33,7 @@
         location.assign(`/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
       } else if (answer.ok) {
         htmx.swap(place, await answer.text(), { swapStyle: "none" });
+        tell(rows);
       }
     } catch {
       // the server is not there just now

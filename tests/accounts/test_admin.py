@@ -438,6 +438,32 @@ def test_a_new_account_starts_its_switch_now(office):
 # --- people and the rest ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("value", ["abc", "\0", "9" * 25, "-1", "1,2"])
+def test_an_id_that_is_none_chooses_nothing_and_is_named(office, value):
+    asked = office.client.get(office.address("account"), {"portfolio": value, "custodian": value})
+    assert asked.status_code == 200
+    assert "portfolio" in errors(office.save("account", {"number": "Z1", "name": "Zoe", "portfolio": value}))
+    assert not Account.objects.exists()
+    row = {"security": value, "kind": "no_buy", "start": "2026-01-01"}
+    assert "security" in errors(office.save("account", {"number": "Z1", "name": "Zoe"}, [row], prefix="restrictions"))
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("app_label=accounts&model_name=account&field_name=portfolio&term=%00", 400),
+        ("app_label=accounts&model_name=account&field_name=portfolio&term=a&page=x", 404),
+        ("app_label=accounts&model_name=account&field_name=cash&term=a", 403),
+        ("app_label=x&model_name=y&field_name=z", 403),
+        ("", 403),
+    ],
+)
+def test_a_search_for_another_record_that_is_tampered_with_is_refused_in_words(office, query, status):
+    answer = office.client.get(f"/admin/autocomplete/?{query}")
+    assert answer.status_code == status
+    assert "Nothing was" in answer.content.decode()
+
+
 def test_a_person_is_added_with_roles(office):
     password = "a long enough 1"
     fields = {"username": "carol", "password1": password, "password2": password, "roles": ["Advisor", "Administrator"]}

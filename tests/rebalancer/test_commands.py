@@ -275,7 +275,7 @@ def test_end_of_day_cancels_now(three, desk):
     batch = pending(desk, *three)
     assert run("end_of_day") == ""
     assert again(batch).get_ended_how_display() == "end of day"
-    assert "1 requests cancelled" in run.err.getvalue()
+    assert "1 batch cancelled; staged orders of 0 tickets cancelled; 0 accounts not traded" in run.err.getvalue()
     assert AuditLine.objects.filter(verb="day.ended").exists()
 
 

@@ -90,6 +90,38 @@ def test_filters(ended, client, desk, filtered, found):
     assert shown(client.get(HISTORY + filtered)) == [ended[place].pk for place in found]
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("ann", [1, 0]),
+        ("OLIVE", [2]),
+        ("A2", [1]),  # the only account of one; of the other it is one of two
+        ("ann a2", [1]),
+        ("nobody", []),
+        ("request", [2, 1, 0]),
+    ],
+)
+def test_search_by_person_and_by_the_account_that_is_the_only_one(ended, client, desk, words, found):
+    client.force_login(desk)
+    assert shown(client.get(HISTORY, {"q": words})) == [ended[place].pk for place in found]
+
+
+def test_search_by_number_as_the_row_says_it(ended, client, desk):
+    client.force_login(desk)
+    for words in (f"{ended[1].pk}", f"Request {ended[1].pk}"):
+        assert ended[1].pk in shown(client.get(HISTORY, {"q": words}))
+    assert shown(client.get(HISTORY, {"q": f"{ended[2].pk}0000"})) == []
+
+
+def test_search_finds_no_account_of_somebody_else(three, ann, desk, client):
+    """Of a request with two, Ann sees and finds her own; the other is not given away by finding it."""
+    batch = pending(desk, three[0], three[2])
+    batches.cancel(batch, by=desk)
+    client.force_login(ann)
+    assert shown(client.get(HISTORY, {"q": "A1"})) == [batch.pk]
+    assert shown(client.get(HISTORY, {"q": "A3"})) == []
+
+
 def test_export(ended, client, desk):
     client.force_login(desk)
     lines = b"".join(client.get(f"{HISTORY}?f=&export=csv").streaming_content).decode().splitlines()

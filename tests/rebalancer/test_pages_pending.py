@@ -88,6 +88,12 @@ class TestRows:
         pending(ann, three[0])
         assert len(as_ann.get(PENDING + filtered).context["table"].drawn) == found
 
+    def test_search(self, three, as_ann, ann, desk):
+        one, both = pending(ann, three[0]), pending(desk, *three[1:])
+        found = {words: [drawn.pk for drawn in as_ann.get(PENDING, {"q": words}).context["table"].drawn]
+                 for words in ("A1", "A2", "ann", "olive", "A3")}  # fmt: skip
+        assert found == {"A1": [one.pk], "A2": [both.pk], "ann": [one.pk], "olive": [both.pk], "A3": []}
+
     def test_empty_it_says_what_to_do(self, as_desk):
         assert "No request is waiting for approval." in text(as_desk.get(PENDING))
 

@@ -105,12 +105,16 @@ class TestWhoSees:
         address = reverse(f"rebalancer:{name}")
         assert client.get(address).url == f"/login/?next={address}"
 
-    @pytest.mark.parametrize("name", ["generate", "close"])
+    @pytest.mark.parametrize(
+        "name", ["generate", "close", "approve", "cancel", "remove", "switch_logic", "reprice", "repropose"]
+    )
     def test_commands_want_a_post_and_a_person(self, client, desk, name):
-        address = reverse(f"rebalancer:{name}")
+        address = reverse(f"rebalancer:{name}", args=[] if name in ("generate", "close") else [1])
         assert client.post(address).url.startswith("/login/")
         client.force_login(desk)
-        assert client.get(address).status_code == 405
+        answer = client.get(address)
+        assert (answer.status_code, answer["Allow"]) == (405, "POST")
+        assert "This address wants a button" in text(answer)
 
     def test_an_administrator_looks_and_opens_nothing(self, queue, client):
         client.force_login(make.administrator())

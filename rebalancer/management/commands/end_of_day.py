@@ -1,5 +1,6 @@
 from django.core.management.base import BaseCommand
 
+from accounts.listing.figures import plural
 from rebalancer.services import days
 
 
@@ -9,6 +10,7 @@ class Command(BaseCommand):
     def handle(self, **options):
         counts = days.end_of_day()
         self.stderr.write(
-            f"{counts['batches']:,} requests cancelled; staged orders of {counts['tickets']:,} tickets cancelled; "
-            f"{counts['not_traded']:,} accounts were not traded"
+            f"{plural(counts['batches'], 'batch', 'batches')} cancelled; "
+            f"staged orders of {plural(counts['tickets'], 'ticket')} cancelled; "
+            f"{plural(counts['not_traded'], 'account')} not traded"
         )

@@ -3,6 +3,7 @@ import time
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 
+from accounts.listing.figures import plural
 from accounts.models import Account, Portfolio, User
 from rebalancer import selectors
 from rebalancer.management.arguments import day
@@ -91,7 +92,7 @@ class Command(BaseCommand):
             if batch.state == BatchState.PROPOSING:
                 time.sleep(ASK_EVERY)
                 claims.release_expired()
-        self.stderr.write(f"{batch}: {batch.done:,} of {batch.total:,} accounts looked at")
+        self.stderr.write(f"batch {batch.pk}: {batch.done:,} of {plural(batch.total, 'account')} looked at")
 
 
 def _status(text):

@@ -8,7 +8,7 @@ from django.test import RequestFactory
 from accounts.models import User
 
 ALONE = [
-    "400.html", "403.html", "403_csrf.html", "404.html", "500.html", "registration/login.html",
+    "400.html", "403.html", "403_csrf.html", "404.html", "405.html", "500.html", "registration/login.html",
     "registration/locked.html",
 ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session
 
 from accounts.listing import filters
 from accounts.listing.memory import KEY, close_area, is_open
-from accounts.models import Account, User
+from accounts.models import Account, AuditLine, User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls("tests.accounts.listing.example")]
 
@@ -115,6 +115,19 @@ class TestChips:
         response = fetch("?f=custodian%3Aany%3ASchwab&column=cash&condition=gte&value=500")
         assert response.status_code == 302
         assert client.get(response.url).context["table"].drawn[0].label == "1002 '=Castell"
+
+    @pytest.mark.parametrize(
+        "again",
+        ["column=cash&condition=gte&value=$1,000.00", "column=custodian&condition=any&value=Fidelity&value=Schwab"],
+    )
+    def test_adding_one_that_stands_already_changes_nothing(self, fetch, again):
+        standing = "f=cash%3Agte%3A1000&f=custodian%3Aany%3ASchwab%7CFidelity"
+        assert fetch(f"?{standing}&{again}").url == f"/accounts/?{standing}"
+
+    def test_the_other_bound_of_the_same_column_is_another_filter(self, fetch, client):
+        added = fetch("?f=cash:gte:1000&column=cash&condition=lte&value=1000").url
+        chips = client.get(added).context["chips"]
+        assert [chip.words for chip in chips] == ["Cash ≥ $1,000", "Cash ≤ $1,000"]
 
     def test_a_choice_offers_what_the_visible_rows_hold(self, fetch):
         response = fetch("?f=&add=custodian", **{"HX-Request": "true", "HX-Target": "add-filter"})
@@ -230,6 +243,40 @@ class TestSelectedRows:
         response = fetch("?selected=1")
         assert response.numbers == []
         assert "No rows are shown" in text(response)
+
+
+class TestRecord:
+    """What was not understood is on record: once for an address, however often it is asked for."""
+
+    def lines(self):
+        found = AuditLine.objects.filter(verb="refused", after__command="list.asked").order_by("pk")
+        return [(line.by.username, line.after["where"], line.after["why"]) for line in found]
+
+    def test_filters_by_hand(self, fetch):
+        fetch("?f=cash:gte:5")
+        assert self.lines() == []
+        for address in ("?f=cash:gte:5k", "?f=cash:gte:5k", "?colour=red", "?f=cash:gte:5k&export=csv"):
+            fetch(address)
+        assert [where for _, where, _ in self.lines()] == [
+            "/accounts/?f=cash:gte:5k", "/accounts/?colour=red", "/accounts/?f=cash:gte:5k&export=csv",
+        ]  # fmt: skip
+        assert self.lines()[0][::2] == ("operator", "Cash: “5k” is not an amount in dollars, like 10,000.00.")
+
+    def test_a_character_that_no_text_has(self, fetch):
+        assert fetch("?f=%00").numbers == []
+        assert len(self.lines()) == 1
+
+    @pytest.mark.parametrize("scope", ["picked", "all"])
+    def test_rows_of_somebody_else(self, client, accounts, scope):
+        advisor = User.objects.create_user("advisor")
+        Account.objects.filter(number="1002").update(advisor=advisor)
+        client.force_login(advisor)
+        chosen = {"scope": scope, "query": "f=", "shown": "1", "ids": f"{accounts[2].pk},{accounts[4].pk}"}
+        answer = client.post("/accounts/?f=", {"do": "show-selected", **chosen})
+        assert answer.status_code == 400
+        assert "The selection holds rows that you cannot see. Nothing was done." in text(answer)
+        assert [who for who, _, _ in self.lines()] == ["advisor"]
+        assert client.get("/accounts/?f=&selected=1").context["table"].drawn == []
 
 
 class TestFragment:
