@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from django.core.cache import cache
 from django.db import connections
 from hypothesis import HealthCheck, settings
 
@@ -38,6 +39,12 @@ def django_db_setup(django_db_setup, django_db_blocker):
         type(connections["default"])._test_serialized_contents = made
 
 
+@pytest.fixture(autouse=True)
+def _nothing_remembered():
+    """What a page keeps for some seconds (the firm's zone, the frame) is of this test, and not about to expire in it."""
+    cache.clear()
+
+
 @pytest.fixture(scope="session")
 def _worker(django_db_setup, django_db_blocker, tmp_path_factory):
     with django_db_blocker.unblock():
@@ -48,7 +55,12 @@ def _worker(django_db_setup, django_db_blocker, tmp_path_factory):
 
 @pytest.fixture
 def worker(_worker, transactional_db):
-    """A live Celery worker on the test database; killed by one test, it is a new one for the next."""
+    """A live Celery worker on the test database; killed by one test, it is a new one for the next.
+
+    What this test asked of it is done or dropped before the tables are emptied: done later, it would meet the rows of
+    another test, and its locks those of the emptying.
+    """
     if not _worker.alive:
         _worker.start()
-    return _worker
+    yield _worker
+    _worker.rest()

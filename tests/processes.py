@@ -2,14 +2,18 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from celery import Celery
+from celery.beat import PersistentScheduler
 from django.db import connection
 from kombu.exceptions import OperationalError
 
@@ -17,9 +21,11 @@ from config.celery import app
 from config.env import broker_url
 from ops import locks
 from ops.processes import kill, spawn, stop
+from ops.valkey import Valkey
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_WITHIN = 60.0  # seconds
+READY_WITHIN = 180.0  # seconds; a machine may be slow and busy, and whoever waits sees what comes earlier at once
+PATIENCE = 120.0
 
 
 def test_database_url():
@@ -68,6 +74,15 @@ class Worker(CeleryProcess):
             assert time.monotonic() < deadline, f"the worker did not come up:\n{self.log.read_text()}"
         return self
 
+    def rest(self):
+        """Wait until it has done all that was asked of it by way of the tests' queue, what that asked for included.
+
+        What a dead one leaves undone is dropped.
+        """
+        if self.alive:
+            eventually(lambda: nothing_is_asked() and nothing_is_asked() and nobody_writes())
+        else:
+            empty_broker()
 
     def answers(self):
         """Whether it hears us by way of its queue; a queue that is down hears nobody."""
@@ -82,8 +97,26 @@ class Worker(CeleryProcess):
 
 
 class Beat(CeleryProcess):
-    def __init__(self, log, schedule):
-        super().__init__(log, "beat", "--loglevel", "INFO", "--pidfile=", "--schedule", str(schedule))
+    """A beat that was away for an hour, so that all it has to send is due at once."""
+
+    def __init__(self, log, schedule, broker=None):
+        super().__init__(log, "beat", "--loglevel", "INFO", "--pidfile=", "--schedule", str(schedule), broker=broker)
+        kept = PersistentScheduler(app, schedule_filename=str(schedule))
+        for entry in kept.schedule.values():
+            entry.last_run_at -= timedelta(hours=1)
+        kept.close()
+
+
+@contextlib.contextmanager
+def queue_of_its_own(folder):
+    """A running queue beside that of the tests, with its data in `folder`; it may be killed and started again."""
+    sockets = Path(tempfile.mkdtemp(prefix="rebalancer-queue-", dir="/tmp"))  # short, as a socket's path has to be
+    queue = Valkey(folder / "valkey", sockets, log=folder / "valkey.log", throwaway=True).start()
+    try:
+        yield queue
+    finally:
+        queue.stop()
+        shutil.rmtree(sockets)
 
 
 def empty_broker():
@@ -92,7 +125,27 @@ def empty_broker():
         connection.default_channel.client.flushall()
 
 
-def eventually(check, within=20.0, every=0.1):
+def nothing_is_asked():
+    """Whether no message waits in the tests' queue and none was taken out of it without being acknowledged yet.
+
+    Ask twice: a message on its way from the one to the other is seen in neither.
+    """
+    with app.connection_for_read() as line:
+        client = line.default_channel.client
+        return not client.llen(app.conf.task_default_queue) and not client.hlen("unacked")
+
+
+def nobody_writes():
+    """Whether no other session is in the middle of something in the tests' database."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend' AND state <> 'idle'"
+        )
+        return cursor.fetchone()[0] == 0
+
+
+def eventually(check, within=PATIENCE, every=0.1):
     """Wait for check() to be true and return what it returned; an AssertionError after `within` seconds."""
     deadline = time.monotonic() + within
     while not (found := check()):
@@ -103,7 +156,7 @@ def eventually(check, within=20.0, every=0.1):
 
 def run(*arguments, home, **options):
     """`./run ARGUMENTS` in a home of its own with nothing given from outside; the finished process with its texts."""
-    options = {"env": bare_environment(home), "capture_output": True, "text": True, "timeout": 120} | options
+    options = {"env": bare_environment(home), "capture_output": True, "text": True, "timeout": 600} | options
     return subprocess.run([ROOT / "run", *arguments], check=False, **options)
 
 

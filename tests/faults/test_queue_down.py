@@ -1,10 +1,7 @@
 """The message queue is down: what is asked for is stored, and done when it is back."""
 
-import shutil
-import tempfile
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -12,12 +9,13 @@ from django.utils import timezone
 from accounts.models import Account
 from config.env import broker_url
 from ops.processes import kill
-from ops.valkey import Valkey
 from rebalancer import selectors, tasks
 from rebalancer.models import Batch
 from rebalancer.services import batches
 from rebalancer.states import BatchState, Logic
-from tests.processes import CeleryProcess, Worker, eventually
+from tests.processes import Beat, Worker, eventually, queue_of_its_own
+
+ONE_TRY = 30.0  # seconds, on a busy machine too; whoever tries again and again is at it for longer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,12 +23,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def queue(tmp_path, monkeypatch):
     """A queue of this test's own, to which this process sends."""
-    sockets = Path(tempfile.mkdtemp(prefix="rebalancer-queue-", dir="/tmp"))
-    running = Valkey(tmp_path / "valkey", sockets, log=tmp_path / "valkey.log", throwaway=True).start()
-    monkeypatch.setenv("CELERY_BROKER_WRITE_URL", broker_url(running.url))
-    yield running
-    running.stop()
-    shutil.rmtree(sockets)
+    with queue_of_its_own(tmp_path) as running:
+        monkeypatch.setenv("CELERY_BROKER_WRITE_URL", broker_url(running.url))
+        yield running
 
 
 def test_a_batch_opened_meanwhile_is_proposed_when_it_is_back(queue, many, desk, tmp_path):
@@ -39,19 +34,18 @@ def test_a_batch_opened_meanwhile_is_proposed_when_it_is_back(queue, many, desk,
     started = time.monotonic()
     opened = batches.open_batch(by=desk, accounts=Account.objects.all(), shown=3, logic=Logic.BEST_FIT)
     tasks.enqueue(tasks.propose_batch, opened.batch.pk)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < ONE_TRY
     assert (opened.accounts, opened.batch.state) == (len(accounts), BatchState.NEW)
 
     Batch.objects.update(opened_at=timezone.now() - timedelta(minutes=1))
     assert selectors.work_is_waiting()  # what the banner says
     queue.start()
     worker = Worker(tmp_path / "worker.log", broker=queue.url)
-    schedule = ["--pidfile=", "--schedule", str(tmp_path / "schedule")]
-    beat = CeleryProcess(tmp_path / "beat.log", "beat", *schedule, broker=queue.url)
+    beat = Beat(tmp_path / "beat.log", tmp_path / "schedule", broker=queue.url)
     try:
         worker.start()
         beat.start()
-        eventually(lambda: Batch.objects.get().state == BatchState.PENDING_APPROVAL, within=60)
+        eventually(lambda: Batch.objects.get().state == BatchState.PENDING_APPROVAL)
         assert not selectors.work_is_waiting()
     finally:
         beat.stop()

@@ -95,7 +95,7 @@ def test_a_killed_workers_batch_is_proposed_by_itself_once(worker, beat, many, d
             Entry.objects.filter(batch=batch).order_by("-account")[:1].select_for_update()
         )  # the second chunk must wait
         tasks.propose_batch.delay(batch.pk)
-        eventually(somebody_waits, within=60)
+        eventually(somebody_waits)
         worker.kill()
     empty_broker()
     stored = Entry.objects.filter(batch=batch, state=EntryState.PROPOSED)
@@ -106,7 +106,7 @@ def test_a_killed_workers_batch_is_proposed_by_itself_once(worker, beat, many, d
     Batch.objects.filter(pk=batch.pk).update(claim_expires=timezone.now())  # a minute goes by
     worker.start()
     beat.start()
-    eventually(is_in(batch, BatchState.PENDING_APPROVAL), within=60)
+    eventually(is_in(batch, BatchState.PENDING_APPROVAL))
 
     batch.refresh_from_db()
     assert (batch.done, batch.total, batch.proposal_version) == (1005, 1005, 1)
@@ -125,7 +125,7 @@ def test_a_worker_killed_while_staging_has_staged_nothing(worker, beat, many, de
     with transaction.atomic():
         Account.objects.select_for_update().get(pk=accounts[-1].pk)
         tasks.finish_approval.delay(batch.pk)
-        eventually(somebody_waits, within=60)
+        eventually(somebody_waits)
         worker.kill()
     empty_broker()
     assert (Ticket.objects.count(), is_in(batch, BatchState.APPROVING)()) == (0, True)
@@ -133,6 +133,6 @@ def test_a_worker_killed_while_staging_has_staged_nothing(worker, beat, many, de
     Batch.objects.filter(pk=batch.pk).update(approved_at=timezone.now() - timedelta(minutes=1))
     worker.start()
     beat.start()
-    eventually(is_in(batch, BatchState.COMPLETE), within=60)
+    eventually(is_in(batch, BatchState.COMPLETE))
     assert (Ticket.objects.count(), Order.objects.count(), audited("batch.completed")) == (1, 2, 1)
     assert {account.last_rebalanced is not None for account in Account.objects.all()} == {True}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import ROOT, bare_environment, eventually, processes_of, run
+from tests.processes import PATIENCE, ROOT, bare_environment, eventually, processes_of, run
 
 from .verify import compare, judge, verify
 from .verify import read as read_cases
@@ -100,7 +100,7 @@ def firm():
     with subprocess.Popen(command, env=bare_environment(home), **pipes) as keeps_up:
         assert keeps_up.stdout.readline() == "up\n"
         yield Firm(home, folder)
-        keeps_up.communicate("\n", timeout=30)
+        keeps_up.communicate("\n", timeout=PATIENCE)
     eventually(lambda: not processes_of(home))
     elsewhere = home / "postgres" / "elsewhere"
     if elsewhere.exists():
