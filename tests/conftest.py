@@ -41,7 +41,7 @@ def django_db_setup(django_db_setup, django_db_blocker):
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered():
-    """What a page keeps for some seconds (the firm's zone, the frame) is of this test, and not about to expire in it."""
+    """What pages keep for some seconds (the firm's zone, the frame) is of this test, and not about to expire in it."""
     cache.clear()
 
 
