@@ -1,9 +1,10 @@
 """Which lots go when shares are sold: orders of relief, and how much each lot gives. Pure numpy.
 
-Lots come in age order (acquired, then lot id by bytes) inside their segment, one segment per position; that order
-breaks every tie, so each method only has to name what comes before age.
+Lots come in age order (acquired, then lot id by bytes) inside their position; that order breaks every tie, so each
+method only has to name what comes before age.
 """
 
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -14,7 +15,8 @@ UNKNOWN = -1  # cost in cents of a lot whose cost nobody knows
 RANK_BIT = 59  # in a key, where the rank stands above what decides within it
 LAST = 9  # rank of lots of unknown cost
 SMALLEST, LARGEST = np.float64(2.0**-64), np.float64(2.0**63)  # costs in cents a millionth, see _falling
-MOST_COMPARED = 32  # lots of a position up to which comparing all with all is the quickest way to sort
+MOST_COMPARED = 16  # lots of a position up to which comparing all with all is quicker than sorting
+GRID = 1 << 15  # lots at a time, so that what is known of them stays in the caches
 CENTS_TIMES_MICROS = 1e10  # cost in cents × this = price in millionths of a dollar × units in millionths of a share
 
 
@@ -25,26 +27,75 @@ class Method(IntEnum):
     MINIMUM_TAX = 3
 
 
-def relief_order(segment, method, units, cost_cents, acquired, price, trade_day):
-    """Indices that put lots into relief order, segment by segment.
+@dataclass(frozen=True, slots=True)
+class Lots:
+    """Lots of many positions, flat; those of a position are adjacent and in age order. All arrays are (lots,)."""
 
-    All arguments but `trade_day` are arrays (lots,): segment number (ascending), Method, units in millionths of a
-    share, total cost in cents or UNKNOWN, days, dollars a share. Ties keep the age order in which the lots came.
-    """
-    key = np.zeros(len(units), dtype=np.int64)
-    lifo = np.flatnonzero(method == Method.LIFO)
-    key[lifo] = -acquired[lifo].astype(np.int64)
-    by_cost = (method == Method.HIFO) | (method == Method.MINIMUM_TAX)
-    unknown = cost_cents == UNKNOWN
-    key[by_cost & unknown] = LAST << RANK_BIT
-    known = np.flatnonzero(by_cost & ~unknown)
-    if known.size:
-        key[known] = _falling(cost_cents[known] / units[known])
-    taxed = np.flatnonzero((method == Method.MINIMUM_TAX) & ~unknown)
-    if taxed.size:
-        long_term = is_long_term(acquired[taxed], trade_day)
-        key[taxed] += _minimum_tax_rank(units[taxed], cost_cents[taxed], price[taxed], long_term) << RANK_BIT
-    return _sorted_in_segments(segment, key)
+    units: np.ndarray  # int64, millionths of a share
+    cost_cents: np.ndarray  # int64, total cost, or UNKNOWN
+    acquired: np.ndarray  # int32, days since 1970-01-01
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """What positions give: each so many units by a method, at a price, on one day. All arrays are (positions,)."""
+
+    first: np.ndarray  # int64, first lot of the position
+    count: np.ndarray  # int64, how many lots it has, at least one
+    units: np.ndarray  # int64, at most what its lots hold
+    method: np.ndarray  # int8, Method
+    price: np.ndarray  # float64, dollars a share
+    trade_day: int  # days since 1970-01-01
+
+    def of(self, chosen):
+        arrays = (self.first, self.count, self.units, self.method, self.price)
+        return Sales(*(array[chosen] for array in arrays), trade_day=self.trade_day)
+
+
+def relieve(lots: Lots, sales: Sales):
+    """How much each lot gives, int64 (lots,): each position gives its lots in the order of its method."""
+    given = np.zeros(len(lots.units) + 1, dtype=np.int64)  # the last is for places of a grid where no lot is
+    for method in Method:
+        for some in _blocks(sales, np.flatnonzero(sales.method == method)):
+            _relieve_side_by_side(given, lots, some, method)
+    return given[:-1]
+
+
+def _blocks(sales, chosen):
+    """The chosen positions, those with about as many lots together, and so many that a grid of their lots is small."""
+    width, size = 1, sales.count[chosen]
+    while size.size:
+        alike, wide = chosen[size <= width], max(1, GRID // width)
+        for begin in range(0, len(alike), wide):
+            yield sales.of(alike[begin : begin + wide])
+        chosen, width = chosen[size > width], 2 * width
+        size = sales.count[chosen]
+
+
+def _relieve_side_by_side(given, lots, sales, method):
+    """Write what each lot of these positions gives into `given`, by a grid: a column per position, a row per lot."""
+    places = np.arange(sales.count.max())[:, None]
+    filled = places < sales.count
+    grid = np.where(filled, sales.first + places, len(lots.units))
+    known = Lots(*(array.take(grid, mode="clip") for array in (lots.units, lots.cost_cents, lots.acquired)))
+    units = np.where(filled, known.units, 0)
+    if method == Method.FIFO or len(places) == 1:
+        before = _running(units)
+    else:
+        before = _units_before(relief_key(method, known, sales.price, sales.trade_day), units)
+    given[grid] = np.clip(sales.units - before, 0, units)
+
+
+def relief_key(method: Method, lots: Lots, price, trade_day):
+    """Whole numbers that say which lots go first: the lower, of equal ones the older. `price` fits the lots' arrays."""
+    if method == Method.FIFO:
+        return np.zeros(lots.units.shape, dtype=np.int64)
+    if method == Method.LIFO:
+        return -lots.acquired.astype(np.int64)
+    key = _falling(lots.cost_cents / lots.units)
+    if method == Method.MINIMUM_TAX:
+        key += _minimum_tax_rank(lots, price, is_long_term(lots.acquired, trade_day)) << RANK_BIT
+    return np.where(lots.cost_cents == UNKNOWN, LAST << RANK_BIT, key)
 
 
 def _falling(cost_per_share):
@@ -57,62 +108,34 @@ def _falling(cost_per_share):
     return LARGEST.view(np.int64) - bits
 
 
-def _minimum_tax_rank(units, cost_cents, price, long_term):
+def _minimum_tax_rank(lots, price, long_term):
     """Rank under Minimum Tax: short losses, long losses, no gain (short, long), long gains, short gains.
 
     Losses go from largest to smallest per share and gains from smallest to largest: both are falling cost per share.
     """
-    gain = np.sign(np.rint(price * 1e6) * units - cost_cents * CENTS_TIMES_MICROS)
+    gain = np.sign(np.rint(price * 1e6) * lots.units - lots.cost_cents * CENTS_TIMES_MICROS)
     rank = np.where(gain < 0, 0, np.where(gain == 0, 2, np.where(long_term, 4, 5)))
     return rank + (long_term & (gain <= 0))
 
 
-def _sorted_in_segments(segment, key):
-    """Indices that sort each segment by key, ties as they came. Segments of about one size are sorted side by side."""
-    order = np.arange(len(key))
-    start = np.flatnonzero(segment[1:] != segment[:-1]) + 1
-    start = np.concatenate(([0], start)) if len(key) else start
-    size = np.diff(start, append=len(key))
-    widest, width = int(size.max(initial=1)), 1
-    while width < widest:
-        chosen = np.flatnonzero((size > width) & (size <= 2 * width))
-        width *= 2
-        if chosen.size:
-            _sort_side_by_side(order, key, start[chosen], size[chosen], width)
-    return order
+def _units_before(key, units):
+    """Units that go before each lot of its column."""
+    if len(key) > MOST_COMPARED:
+        order = np.argsort(key, axis=0, kind="stable")
+        before = np.empty_like(units)
+        np.put_along_axis(before, order, _running(np.take_along_axis(units, order, axis=0)), axis=0)
+        return before
+    before = np.zeros_like(units)
+    for upper in range(len(key) - 1):
+        goes_first = key[upper] <= key[upper + 1 :]
+        before[upper + 1 :] += goes_first * units[upper]
+        before[upper] += (~goes_first * units[upper + 1 :]).sum(axis=0)
+    return before
 
 
-def _sort_side_by_side(order, key, start, size, width):
-    """Write the sorted indices of these segments, none larger than `width`, into `order`."""
-    grid = start + np.arange(width)[:, None]
-    filled = np.arange(width)[:, None] < size
-    keys = np.where(filled, key[np.minimum(grid, len(key) - 1)], np.iinfo(np.int64).max)
-    if width > MOST_COMPARED:
-        from_ = np.take_along_axis(grid, np.argsort(keys, axis=0, kind="stable"), axis=0)
-        order[grid[filled]] = from_[filled]
-    else:
-        order[(start + _places(keys))[filled]] = grid[filled]
-
-
-def _places(keys):
-    """Place of each entry in its sorted column, by comparing all with all; the upper one comes first on a tie."""
-    places = np.zeros(keys.shape, dtype=np.int64)
-    for upper in range(len(keys)):
-        comes_first = keys[upper] <= keys[upper + 1 :]
-        places[upper + 1 :] += comes_first
-        places[upper] += len(comes_first) - comes_first.sum(axis=0)
-    return places
-
-
-def take(segment_start, units, wanted):
-    """How much each lot gives when each segment gives `wanted` units, from its first lot on.
-
-    `segment_start`: int64 (segments,), first lot of each, none empty; `units` int64 (lots,); `wanted` int64
-    (segments,), at most what the segment holds. Returns int64 (lots,).
-    """
-    if not len(units):
-        return np.zeros(0, dtype=np.int64)
-    lots = np.diff(segment_start, append=len(units))
-    before = np.cumsum(units) - units
-    before -= np.repeat(before[segment_start], lots)
-    return np.clip(np.repeat(wanted, lots) - before, 0, units)
+def _running(units):
+    """Units above each lot of its column."""
+    before = np.zeros_like(units)
+    for place in range(1, len(units)):
+        np.add(before[place - 1], units[place - 1], out=before[place])
+    return before

@@ -40,52 +40,75 @@ def need_of(cash, lower, upper, aim):
     )
 
 
-def spend(need, steps, candidates, owner, step_value, room, least, priority):
-    """Move rows in line until each account's need is met; changes `steps` and `need` in place.
+@dataclass(slots=True)
+class Line:
+    """Rows that wait to be moved in the direction their account needs; all arrays (n,), accounts together and in order.
 
-    `candidates`: int64 (n,), rows that may move in their account's direction; `room` and `least`: float64 (rows,), most
-    and fewest steps such a move may have; `priority`: float64 (rows,), higher first, ties by row. In each turn an
-    account moves the row that meets its need alone, nearest to its wish; where there is none, the first by priority.
+    A move has at least `least` and at most `room` steps. Rows of higher `priority` come first, ties by row.
     """
-    line = candidates[need.open[owner[candidates]]]
-    while line.size:
-        moved, miss = _moves(need, owner[line], step_value[line], room[line], least[line])
-        best = _best(miss, priority[line], segments.firsts(owner[line]))
-        who, row = owner[line[best]], line[best]
-        steps[row] += need.sign[who] * moved[best]
-        dollars = moved[best] * step_value[row]
+
+    rows: np.ndarray
+    owner: np.ndarray
+    step_value: np.ndarray
+    room: np.ndarray
+    least: np.ndarray
+    priority: np.ndarray
+
+    def of(self, places):
+        arrays = (self.rows, self.owner, self.step_value, self.room, self.least, self.priority)
+        return Line(*(array[places] for array in arrays))
+
+
+def spend(need, steps, line):
+    """Move the rows of a Line until each account's need is met; changes `steps` (rows,) and `need` in place.
+
+    In each turn an account moves the row that meets its need alone, nearest to its wish; where there is none, the first
+    by priority.
+    """
+    while line.rows.size:
+        moved, miss = _moves(need, line)
+        can = moved.nonzero()[0]  # a row that cannot move now can't later: needs only shrink
+        line, moved, miss = line.of(can), moved[can], miss[can]
+        best = _best(miss, line)
+        who, row, moved = line.owner[best], line.rows[best], moved[best]
+        steps[row] += need.sign[who] * moved
+        dollars = moved * line.step_value[best]
         need.least[who] -= dollars
         need.wish[who] -= dollars
         need.most[who] -= dollars
-        waits = need.open[owner[line]]
+        waits = need.open[line.owner]
         waits[best] = False
-        line = line[waits]
+        line = line.of(waits.nonzero()[0])
 
 
-def _moves(need, who, step_value, room, least):
+def _moves(need, line):
     """Steps each row would move, 0 where fewer than its least are left; and how far it misses its account's wish, inf
     where it does not meet the need alone."""
-    wish = np.maximum(np.floor(need.wish[who] / step_value + 0.5), up(need.least[who] / step_value))
-    steps = np.minimum(np.maximum(wish, least), room)
-    past = steps * step_value > need.most[who] + DUST
-    steps = np.where(past, np.floor((need.most[who] + DUST) / step_value), steps)
-    steps = np.where(steps < least, 0.0, np.maximum(steps, 0.0))
+    step_value = line.step_value
+    wish, least, most = need.wish[line.owner], need.least[line.owner], need.most[line.owner] + DUST
+    steps = np.maximum(np.floor(wish / step_value + 0.5), up(least / step_value))
+    steps = np.minimum(np.maximum(steps, line.least, out=steps), line.room, out=steps)
+    past = (steps * step_value > most).nonzero()[0]
+    steps[past] = np.floor(most[past] / step_value[past])
+    steps[steps < np.maximum(line.least, 0.0)] = 0.0
     dollars = steps * step_value
-    meets = dollars >= need.least[who] - DUST
-    return steps, np.where(meets, np.abs(dollars - need.wish[who]), np.inf)
+    miss = np.abs(dollars - wish)
+    miss[dollars < least - DUST] = np.inf
+    return steps, miss
 
 
-def _best(miss, priority, first):
-    """Index of the smallest miss of each group; of these the highest priority, then the first.
+def _best(miss, line):
+    """Place of the smallest miss of each account; of these the highest priority, then the first."""
+    places = _lowest(miss, line.owner)
+    places = places[_lowest(-line.priority[places], line.owner[places])]
+    return places[segments.firsts(line.owner[places])]
 
-    `first`: first index of each group, none empty.
-    """
-    size = np.diff(first, append=len(miss))
-    least = miss == np.repeat(np.minimum.reduceat(miss, first), size)
-    priority = np.where(least, priority, -np.inf)
-    found = np.flatnonzero(least & (priority == np.repeat(np.maximum.reduceat(priority, first), size)))
-    group = np.searchsorted(first, found, side="right")
-    return found[segments.firsts(group)]
+
+def _lowest(values, keys):
+    """Indices of the lowest values of each run of equal keys."""
+    first = segments.firsts(keys)
+    size = np.append(first[1:], len(keys)) - first
+    return (values == np.minimum.reduceat(values, first).repeat(size)).nonzero()[0]
 
 
 def equal_shortfall(scale, steps, chosen, movable, sign, wanted):

@@ -202,37 +202,49 @@ def _inside(left, aim, account=slice(None)):
     return (left >= np.maximum(aim.lower, aim.kept)[account]) & (left <= aim.upper[account])
 
 
-def _room(steps, limits, sign):
-    """Steps each row can still move in the direction of `sign` (rows,) without passing its limits (lower, upper)."""
-    return np.maximum(np.where(sign > 0, limits[1] - steps, steps - limits[0]), 0.0)
-
-
 def _extend(scale, steps, limits, aim, exact):
     """Move trades that are there anyway. One that shrinks stays at least the minimum trade."""
     need = aim.need(scale.cash_after(steps), exact)
-    if not need.open.any():
+    rows, sign = _waiting(scale, need, steps != 0)
+    if not rows.size:
         return
-    sign = need.sign[scale.owner]
-    shrinks = steps * sign < 0
-    room = _room(steps, limits, sign)
-    room = np.where(shrinks, np.minimum(room, np.maximum(np.abs(steps) - scale.least_trade, 0.0)), room)
-    room = np.where(shrinks & (scale.book.target == 0), 0.0, room)
-    candidates = np.flatnonzero((steps != 0) & (room > 0) & (sign != 0))
-    least = np.zeros(len(steps))
-    cash.spend(need, steps, candidates, scale.owner, scale.step_value, room, least, room * scale.step_value)
+    now, room = steps[rows], _room(steps, limits, rows, sign)
+    shrinks = (now * sign < 0).nonzero()[0]
+    some = rows[shrinks]
+    spare = np.maximum(np.abs(now[shrinks]) - scale.least_trade[some], 0.0)
+    room[shrinks] = np.where(scale.book.target[some] == 0, 0.0, np.minimum(room[shrinks], spare))
+    _spend(scale, steps, need, rows, room, np.zeros(len(rows)), room > 0)
 
 
 def _open(scale, steps, limits, aim, exact):
     """Open trades, those with the most room first, so that the fewest do; each is at least the minimum trade."""
     need = aim.need(scale.cash_after(steps), exact)
-    if not need.open.any():
+    rows, sign = _waiting(scale, need, True)
+    if not rows.size:
         return
-    sign = need.sign[scale.owner]
-    room = _room(steps, limits, sign)
-    least = np.where(steps == 0, np.maximum(scale.least_trade, 1.0), 0.0)
-    same_way = steps * sign >= 0
-    candidates = np.flatnonzero((room >= np.maximum(least, 1.0)) & (sign != 0) & same_way)
-    cash.spend(need, steps, candidates, scale.owner, scale.step_value, room, least, room * scale.step_value)
+    now, room = steps[rows], _room(steps, limits, rows, sign)
+    least = np.where(now == 0, np.maximum(scale.least_trade[rows], 1.0), 0.0)
+    _spend(scale, steps, need, rows, room, least, (room >= np.maximum(least, 1.0)) & (now * sign >= 0))
+
+
+def _waiting(scale, need, chosen):
+    """Rows, of the chosen ones, whose account needs something, and the direction each has to go."""
+    rows = (need.open[scale.owner] & chosen).nonzero()[0]
+    return rows, need.sign[scale.owner[rows]]
+
+
+def _room(steps, limits, rows, sign):
+    """Steps that rows can still move in the direction of `sign` (n,) without passing their limits (lower, upper)."""
+    now, (lower, upper) = steps[rows], limits
+    return np.maximum(np.where(sign > 0, upper[rows] - now, now - lower[rows]), 0.0)
+
+
+def _spend(scale, steps, need, rows, room, least, may):
+    """Spend the need on those of these rows that may move, the ones with the most room first."""
+    places = may.nonzero()[0]
+    rows, room = rows[places], room[places]
+    dollars = scale.step_value[rows]
+    cash.spend(need, steps, cash.Line(rows, scale.owner[rows], dollars, room, least[places], room * dollars))
 
 
 def _let_bands_yield(scale, steps, aim, exact):
@@ -303,8 +315,10 @@ def _sell_more(scale, steps, need, floor):
 
 
 def _raise_cash(scale, steps, need, room, least):
-    over = scale.value + steps * scale.step_value - scale.book.target * scale.managed[scale.owner]
-    cash.spend(need, steps, np.flatnonzero(room >= least), scale.owner, scale.step_value, room, least, over)
+    rows = np.flatnonzero(need.open[scale.owner] & (room >= least))
+    owner, dollars = scale.owner[rows], scale.step_value[rows]
+    over = scale.value[rows] + steps[rows] * dollars - scale.book.target[rows] * scale.managed[owner]
+    cash.spend(need, steps, cash.Line(rows, owner, dollars, room[rows], least[rows], over))
 
 
 def _buys(scale, steps):

@@ -88,7 +88,7 @@ def put_on_scale(book):
     step_value = book.step * book.price / MICRO
     minimum = np.maximum(book.minimum_dollars, book.minimum_weight * managed)
     most_sold = (book.units // book.step).astype(np.float64)
-    target_at = _clip((book.target * row_managed - value) / step_value)
+    target_at = _steps_to(book.target, value, row_managed, step_value)
     minimum_steps = minimum[owner] / step_value
     return Scale(
         book=book,
@@ -111,8 +111,8 @@ def put_on_scale(book):
 
 
 def _bands(lower, upper, value, row_managed, weight, step_value):
-    lower_at = _clip((lower * row_managed - value) / step_value)
-    upper_at = _clip((upper * row_managed - value) / step_value)
+    lower_at = _steps_to(lower, value, row_managed, step_value)
+    upper_at = _steps_to(upper, value, row_managed, step_value)
     return Bands(
         lower_at=lower_at,
         upper_at=upper_at,
@@ -123,20 +123,34 @@ def _bands(lower, upper, value, row_managed, weight, step_value):
     )
 
 
+def _steps_to(weight, value, row_managed, step_value):
+    """Steps until a row stands at this weight."""
+    steps = weight * row_managed
+    steps -= value
+    steps /= step_value
+    return _clip(steps)
+
+
 def _nearest(steps):
     """The nearest whole step; where two are as near, the one with the smaller trade."""
     return np.copysign(np.maximum(up(np.abs(steps) - 0.5), 0.0), steps)
 
 
 def _clip(steps):
-    return np.clip(steps, -MOST_STEPS, MOST_STEPS)
+    """Cut off what is beyond whole floats, in place."""
+    return np.clip(steps, -MOST_STEPS, MOST_STEPS, out=steps)
 
 
 def up(steps):
     """Round up to a whole step, forgiving float noise."""
-    return np.ceil(steps - 1e-9 * np.maximum(1.0, np.abs(steps)))
+    whole = np.abs(steps)
+    np.maximum(whole, 1.0, out=whole)
+    whole *= 1e-9
+    np.subtract(steps, whole, out=whole)
+    return np.ceil(whole, out=whole)
 
 
 def down(steps):
     """Round down to a whole step, forgiving float noise."""
-    return -up(-steps)
+    whole = up(-steps)
+    return np.negative(whole, out=whole)

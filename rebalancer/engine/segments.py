@@ -28,9 +28,9 @@ def largest(values, start, empty):
 
 def firsts(keys):
     """Index of the first of each run of equal keys."""
-    if not len(keys):
-        return np.zeros(0, dtype=np.int64)
-    return np.concatenate(([0], np.flatnonzero(keys[1:] != keys[:-1]) + 1))
+    is_first = np.ones(len(keys), dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+    return is_first.nonzero()[0]
 
 
 def ranges(start, chosen):

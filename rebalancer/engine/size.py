@@ -22,12 +22,12 @@ def to_bound(scale, bands):
     nothing_inside = bands.lower > bands.upper
     buys = np.where(nothing_inside, scale.to_target, bands.lower)
     sells = np.where(nothing_inside, scale.to_target, bands.upper)
-    return np.where(bands.outside_low, buys, np.where(bands.outside_high, sells, 0.0))
+    return buys * bands.outside_low + sells * bands.outside_high
 
 
 def to_target(scale, bands):
     """Steps to the one nearest the target, for rows outside the band."""
-    return np.where(bands.outside, scale.to_target, 0.0)
+    return scale.to_target * bands.outside
 
 
 def with_minimum(scale, steps, bands):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rebalancer.engine import Reason
-from tax.relief import Method, relief_order, take
+from tax.relief import Lots, Method, Sales, relieve
 from tax.terms import is_long_term
 
 from .building import MICRO, TODAY, Account, Row, day
@@ -79,10 +79,8 @@ def test_the_lots_that_go():
     acquired, today = np.array([day(row[3]) for row in cells]), day(TODAY)
     assert [["short", "long"][one] for one in is_long_term(acquired, today).astype(int)] == [row[4] for row in cells]
     for place, method in enumerate(Method, start=5):
-        same = np.zeros(len(cells), np.int64)
-        order = relief_order(same, same + method, units * MICRO, cents, acquired, same + 100.0, today)
-        taken = np.zeros(len(cells), np.int64)
-        taken[order] = take(np.array([0]), units[order], np.array([sold]))
+        one = (np.array([number]) for number in (0, len(cells), sold * MICRO, method, 100.0))
+        taken = relieve(Lots(units * MICRO, cents, acquired), Sales(*one, trade_day=today)) // MICRO
         assert taken.tolist() == [int(row[place] or 0) for row in cells], method.name
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tax.relief import UNKNOWN, Method, relief_order, take
+from tax.relief import UNKNOWN, Lots, Method, Sales, relief_key, relieve
 
 EPOCH = date(1970, 1, 1)
 MICRO = 1_000_000
@@ -45,17 +45,32 @@ def ledger(text):
     return sorted(lots, key=lambda lot: (lot.acquired, lot.name.encode()))
 
 
-def order_of(lots, method, price):
-    """Indices of the lots of one position in the order of their relief."""
-    return relief_order(
-        np.zeros(len(lots), dtype=np.int64),
-        np.full(len(lots), Method[method.upper()], dtype=np.int8),
+def arrays(lots):
+    return Lots(
         np.array([lot.units for lot in lots], dtype=np.int64),
         np.array([lot.cents for lot in lots], dtype=np.int64),
         np.array([(lot.acquired - EPOCH).days for lot in lots], dtype=np.int32),
-        np.full(len(lots), float(price)),
-        (TRADE_DATE - EPOCH).days,
     )
+
+
+def relieved(lots, wanted, methods, price="10"):
+    """What each lot gives: `lots` position by position, of each of them so many units by its method."""
+    count = np.array([len(one) for one in lots], dtype=np.int64)
+    sales = Sales(
+        first=np.cumsum(count) - count,
+        count=count,
+        units=np.array(wanted, dtype=np.int64),
+        method=np.array(methods, dtype=np.int8),
+        price=np.full(len(lots), float(Fraction(price))),
+        trade_day=(TRADE_DATE - EPOCH).days,
+    )
+    return relieve(arrays([lot for one in lots for lot in one]), sales).tolist()
+
+
+def order_of(lots, method, price):
+    """Indices of the lots of one position in the order of their relief."""
+    key = relief_key(Method[method.upper()], arrays(lots), float(price), (TRADE_DATE - EPOCH).days)
+    return np.argsort(key, kind="stable")
 
 
 def names(lots, method, price="10"):
@@ -64,10 +79,9 @@ def names(lots, method, price="10"):
 
 def sale(lots, method, shares, price="10"):
     """What each lot gives, in the order of relief: "a 10, b 2"."""
+    given_up = relieved([lots], [int(Fraction(shares) * MICRO)], [Method[method.upper()]], price)
     order = order_of(lots, method, Fraction(price))
-    units = np.array([lots[place].units for place in order], dtype=np.int64)
-    given_up = take(np.array([0]), units, np.array([int(Fraction(shares) * MICRO)]))
-    parts = [(lots[place].name, Fraction(int(part), MICRO)) for place, part in zip(order, given_up, strict=True)]
+    parts = [(lots[place].name, Fraction(given_up[place], MICRO)) for place in order]
     return ", ".join(f"{name} {float(part):g}" for name, part in parts if part)
 
 
@@ -212,44 +226,28 @@ def test_equal_costs_per_share_of_lots_of_different_size_are_equal():
 # --- taking -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("lots", "wanted", "given_up"), [
+def of_units(units):
+    """Lots of so many units, oldest first."""
+    return [Lot(str(place), EPOCH, Fraction(unit, MICRO), None) for place, unit in enumerate(units)]
+
+
+@pytest.mark.parametrize(("units", "wanted", "given_up"), [
     ([[10, 20, 5]], [12], [10, 2, 0]),
     ([[10, 20, 5]], [0], [0, 0, 0]),
     ([[10, 20, 5]], [35], [10, 20, 5]),
     ([[10], [7, 7], [1]], [4, 8, 1], [4, 7, 1, 1]),
     ([[0, 5], [5]], [5, 0], [0, 5, 0]),          # a lot that the market part has emptied
     ([[1] * 5], [3], [1, 1, 1, 0, 0]),
+    ([], [], []),
 ])  # fmt: skip
-def test_taking(lots, wanted, given_up):
-    starts = np.cumsum([0] + [len(one) for one in lots[:-1]])
-    units = np.array([unit for one in lots for unit in one], dtype=np.int64)
-    assert take(starts, units, np.array(wanted)).tolist() == given_up
+def test_taking(units, wanted, given_up):
+    assert relieved([of_units(one) for one in units], wanted, [Method.FIFO] * len(units)) == given_up
 
 
-def test_nothing_to_take():
-    none = np.zeros(0, dtype=np.int64)
-    assert take(none, none, none).tolist() == []
-
-
-segments = st.lists(
-    st.tuples(st.lists(st.integers(0, 50), min_size=1, max_size=6), st.integers(0, 100)), min_size=1, max_size=6
-)
-
-
-@given(segments)
-def test_taking_conserves_and_takes_in_order(given_segments):
-    """Each segment gives what it is asked for; a lot is touched only when all before it are empty."""
-    lots = [units for units, _ in given_segments]
-    wanted = [min(part, sum(units)) for units, part in given_segments]
-    starts = np.cumsum([0] + [len(one) for one in lots[:-1]])
-    flat = np.array([unit for one in lots for unit in one], dtype=np.int64)
-    given_up = np.split(take(starts, flat, np.array(wanted)), starts[1:])
-    for units, total, parts in zip(lots, wanted, given_up, strict=True):
-        assert parts.sum() == total
-        left = total
-        for unit, part in zip(units, parts, strict=True):
-            assert part == min(unit, left)
-            left -= part
+def test_positions_that_sell_nothing_need_not_be_named():
+    lots = arrays(of_units([5, 6, 7, 8]))
+    one = Sales(*(np.array([number]) for number in (1, 2, 9, Method.FIFO, 1.0)), (TRADE_DATE - EPOCH).days)
+    assert relieve(lots, one).tolist() == [0, 6, 3, 0]
 
 
 # --- against the words of PRODUCT 5, slowly -----------------------------------------------------------------------
@@ -309,22 +307,22 @@ def test_positions_of_many_lots_too(method, data):
     assert names(lots, method).split() == in_words_of_the_product(lots, method, Fraction(10))
 
 
-@given(st.lists(st.tuples(st.lists(lot_lines, min_size=1, max_size=9), st.sampled_from(list(Method))), max_size=6))
-def test_positions_side_by_side_do_not_touch_each_other(positions):
-    """Each position of a book is relieved as if it were alone, whatever the method of its neighbour's account."""
-    ledgers = [
-        (ledger("\n".join(f"{chr(97 + at)}{line}" for at, line in enumerate(lines))), m) for lines, m in positions
-    ]
-    lots = [lot for one, _ in ledgers for lot in one]
-    repeat = [len(one) for one, _ in ledgers]
-    order = relief_order(
-        np.repeat(np.arange(len(ledgers)), repeat),
-        np.repeat(np.array([method for _, method in ledgers], dtype=np.int8), repeat),
-        np.array([lot.units for lot in lots], dtype=np.int64),
-        np.array([lot.cents for lot in lots], dtype=np.int64),
-        np.array([(lot.acquired - EPOCH).days for lot in lots], dtype=np.int32),
-        np.full(len(lots), 10.0),
-        (TRADE_DATE - EPOCH).days,
-    )
-    alone = [place + sum(repeat[:at]) for at, (one, m) in enumerate(ledgers) for place in order_of(one, m.name, 10)]
-    assert order.tolist() == alone
+positions = st.tuples(
+    st.one_of(st.lists(lot_lines, min_size=1, max_size=9), st.lists(lot_lines, min_size=15, max_size=40)),
+    st.sampled_from(list(Method)),
+    st.sampled_from([0, 1, 0.001, 0.3, 0.7]),
+)
+
+
+@given(st.lists(positions, max_size=6))
+def test_positions_give_their_lots_in_order_and_side_by_side(drawn):
+    """Whatever stands beside a position: it gives what it is asked for, and a lot only when all before it are empty."""
+    ledgers = [ledger("\n".join(f"L{at:02}{line}" for at, line in enumerate(lines))) for lines, _, _ in drawn]
+    wanted = [int(part * sum(lot.units for lot in lots)) for lots, (_, _, part) in zip(ledgers, drawn, strict=True)]
+    given_up = iter(relieved(ledgers, wanted, [method for _, method, _ in drawn]))
+    for lots, left, (_, method, _) in zip(ledgers, wanted, drawn, strict=True):
+        parts = {lot.name: next(given_up) for lot in lots}
+        by_name = {lot.name: lot for lot in lots}
+        for name in in_words_of_the_product(lots, method.name.lower(), Fraction(10)):
+            assert parts[name] == min(by_name[name].units, left)
+            left -= parts[name]
