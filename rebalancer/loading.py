@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 
 import numpy as np
 from django.db.models import DecimalField, F, Q, Sum
@@ -73,6 +74,7 @@ class Loaded:
     refused_facts: dict[int, dict]
     sleeve_id: np.ndarray  # int64 (rows,)
     security_id: np.ndarray  # int64 (rows,)
+    rules: dict[int, list]  # account id → its restrictions in force: (kind, symbol, symbol of the substitute or "")
     other: dict[int, str]  # row → symbol that its restriction names besides
     lot_id: np.ndarray  # int64 (lots,): primary keys
     outside: Outside
@@ -92,19 +94,49 @@ class Loaded:
             + [getattr(book, name).view(np.int64) for name in ("target", "lower", "upper", "fit_lower", "fit_upper")]
             + [book.may_buy, book.may_sell, book.step]
         ).astype(np.int64)
-        lots = np.column_stack([self.lot_id, book.lot_units, book.lot_cost_cents, book.lot_acquired]).astype(np.int64)
+        cash = np.column_stack([getattr(book, name) for name in CASH_GROUNDS])
+        outside = self.outside
+        aside = np.column_stack([outside.sleeve, outside.security, outside.units]).astype(np.int64)
+        parts = zip(
+            cash, _cut(rows, book.start), self._lots_of_each(),
+            _cut(aside, np.searchsorted(outside.account, np.arange(len(self.facts) + 1))), strict=True,
+        )  # fmt: skip
+        return {fact["pk"]: _digest(fact, *each) for fact, each in zip(self.facts, parts, strict=True)}
+
+    def bases(self) -> dict[int, dict]:
+        """What of these grounds no stored line tells, by account id, so that a change can be named later."""
         return {
-            fact["pk"]: _digest(fact, rows[start:end], lots[book.lot_start[start] : book.lot_start[end]])
-            for fact, start, end in zip(self.facts, book.start[:-1], book.start[1:], strict=True)
+            fact["pk"]: {name: fact[name] for name in KEPT_GROUNDS}
+            | {"cash": str(fact["cash"]), "set_aside_cash": str(fact["set_aside_cash"])}
+            | {"restrictions": self.rules.get(fact["pk"], []), "lots": _digest_of(lots.tobytes())}
+            for fact, lots in zip(self.facts, self._lots_of_each(), strict=True)
         }
 
+    def _lots_of_each(self):
+        book = self.book
+        lots = np.column_stack([self.lot_id, book.lot_units, book.lot_cost_cents, book.lot_acquired]).astype(np.int64)
+        return _cut(lots, book.lot_start[book.start])
 
-def _digest(fact, rows, lots):
-    names = ("cash", "set_aside_cash", "target", "portfolio_id", "advisor_id", "rebalancing_on", "lot_method")
-    digest = hashlib.blake2b(repr([fact[name] for name in names]).encode(), digest_size=16)
-    digest.update(rows.tobytes())
-    digest.update(lots.tobytes())
-    return digest.hexdigest()
+
+KEPT_GROUNDS = ("portfolio_id", "advisor_id", "rebalancing_on", "lot_method")
+GROUNDS = ("cash", "set_aside_cash", "target", *KEPT_GROUNDS)
+CASH_GROUNDS = (
+    "cash_target", "cash_lower", "cash_upper", "cash_fit_lower", "cash_fit_upper", "minimum_dollars", "minimum_weight",
+)  # fmt: skip
+
+
+def _cut(rows, ends):
+    """The rows of each account."""
+    return [rows[start:end] for start, end in pairwise(ends)]
+
+
+def _digest(fact, *arrays):
+    known = repr([fact[name] for name in GROUNDS]).encode()
+    return _digest_of(b"|".join((known, *(array.tobytes() for array in arrays))))
+
+
+def _digest_of(data):
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -336,6 +368,7 @@ def _assemble(facts, rows, outside, templates, rules, world, prices, refused, tr
         refused_facts={facts[number]["pk"]: facts[number] for number in refused},
         sleeve_id=world.sleeve_ids[rows.sleeve],
         security_id=world.security_ids[rows.security],
+        rules=rules,
         other=other,
         lot_id=lots["id"],
         outside=outside,

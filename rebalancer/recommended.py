@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from accounts.listing.figures import plural, quantity_text
+from accounts.listing.figures import plural, quantity_text, sleeve_text
 from accounts.models import Security
 from rebalancer import selectors
 from rebalancer.models import LotLine, PositionLine, TradeLine
@@ -110,8 +110,7 @@ def recommended(entry) -> Recommended:
 
 
 def sleeve_words(sleeve):
-    """A sleeve's name for people: Managed, Protected, Model · Income."""
-    return f"Model · {sleeve.removeprefix(MODEL)}" if sleeve.startswith(MODEL) else sleeve.capitalize()
+    return sleeve_text(sleeve)
 
 
 def _line(position, names, trades, lots, flats):
@@ -159,7 +158,12 @@ def _reach(lines, cash):
     found = [abs(end - line.position.target_weight) for line in lines for end in _ends(line.position)]
     if cash.before is not None and cash.target is not None:
         found += [abs(cash.before - cash.target)]
-    return min(max([*found, NEAREST]), FURTHEST)
+    return scale_of(found)
+
+
+def scale_of(distances):
+    """How many percentage points the half line of each picture of an account stands for, whatever lies furthest."""
+    return min(max([*distances, NEAREST]), FURTHEST)
 
 
 def _ends(row):

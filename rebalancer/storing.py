@@ -36,7 +36,7 @@ FIGURES = {
     "cash_after": "numeric", "cash_target": "numeric", "cash_lower": "numeric", "cash_upper": "numeric",
     "buys": "int", "buys_value": "numeric", "sells": "int", "sells_value": "numeric", "flat_trades": "int",
     "flat_value": "numeric", "short_term_gain": "numeric", "long_term_gain": "numeric", "estimated_gain": "numeric",
-    "unknown_lots": "int", "drift_before": "numeric", "drift_after": "numeric", "drift_of": "text",
+    "unknown_lots": "int", "drift_before": "numeric", "drift_after": "numeric", "drift_of": "text", "basis": "jsonb",
 }  # fmt: skip
 NO_TRADE = "No trade is needed."
 REASON_LENGTH = 400
@@ -135,6 +135,7 @@ class _Writer:
         steps = proposal.units / self.book.step
         cash_after = self.scale.cash_weight - (self.scale.cash - self.scale.cash_after(steps)) / self.scale.managed
         self.weight_after = self.scale.weight_after(steps)
+        self.bases = loaded.bases()
         self.drift_before = self._largest_drift(self.scale.weight, self.scale.cash_weight)
         self.drift_after = self._largest_drift(self.weight_after, cash_after)
 
@@ -186,6 +187,7 @@ class _Writer:
             "reason": "",
             "portfolio_version_id": version.pk if version else None,
             "fingerprint": fingerprints.get(fact["pk"], ""),
+            "basis": json.dumps(self.bases[fact["pk"]]),
             "lot_method": fact["lot_method"],
             "market_value": dollars(int(self.loaded.market_cents[number])),
             "managed_value": dollars(int(self.loaded.managed_cents[number])),

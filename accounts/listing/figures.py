@@ -8,10 +8,12 @@ from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from django.utils import timezone
-from django.utils.html import format_html
+
+from .markup import markup
 
 UNKNOWN = "—"
 MINUS = "\N{MINUS SIGN}"
+MODEL = "model:"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 SLIM = Decimal("0.05")  # percent: a band too narrow for two places
 ZONE_NAMES = {
@@ -126,6 +128,11 @@ def moment_text(value):
     return f"{local.strftime('%Y-%m-%d %H:%M:%S')} {ZONE_NAMES.get(zone, zone)}"
 
 
+def sleeve_text(name):
+    """A sleeve's name for people: Managed, Protected, Model · Income."""
+    return f"Model · {name.removeprefix(MODEL)}" if name.startswith(MODEL) else name.capitalize()
+
+
 def plural(count, one, many=None):
     """1 account, 1,342 accounts."""
     return f"{count_text(count)} {one if count == 1 else many or one + 's'}"
@@ -136,4 +143,4 @@ def _minus(number):
 
 
 def _marked(text):
-    return format_html('<span class="neg">{}</span>', text) if text.startswith("(") else text
+    return markup('<span class="neg">{}</span>', text) if text.startswith("(") else text

@@ -122,6 +122,10 @@ class Entry(models.Model):
         PortfolioVersion, models.PROTECT, null=True, related_name="+", db_index=False, db_constraint=False
     )
     fingerprint = models.CharField(max_length=40, blank=True, help_text="Of everything the proposal rests on.")
+    basis = models.JSONField(null=True, help_text="What of it the lines do not tell; see loading.Loaded.bases.")
+    changed = models.CharField(
+        max_length=400, blank=True, db_default="", help_text="What had changed when it was last to be approved."
+    )
 
     account_number = models.CharField(max_length=40)
     account_name = models.CharField(max_length=200)

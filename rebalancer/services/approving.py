@@ -20,14 +20,15 @@ from trading import sessions
 from trading.services import Block, Move, Part
 from trading.states import Side
 
+from . import changes
 from .deciding import lock, require, require_state
-from .proposing import ACCOUNTS_AT_ONCE, load_entries
-from .refusals import BookChanged, LeftOut, ProposalChanged, Refused, command
+from .refusals import BookChanged, ProposalChanged, Refused, command
 
 log = logging.getLogger(__name__)
 
 CHECKED_AT_ONCE = 2000  # up to so many accounts are compared with the book before the button answers
 TROUBLE_LENGTH = 400
+KEPT_IN_AUDIT = 100  # accounts named in the line of a batch that comes back
 OWN_ERROR = "The orders could not be staged because of an error of the program, which has been logged."
 
 
@@ -37,6 +38,14 @@ def approve(batch: Batch, *, by, version: int, accounts: int, net_dollars: Decim
     `version`, `accounts` and `net_dollars` are what the page showed. Raises ProposalChanged when one differs,
     BookChanged naming accounts that are no longer what their proposals rest on, TooLate or NotAllowed.
     """
+    try:
+        return _approve(batch, by, version, accounts, net_dollars)
+    except BookChanged as changed:
+        changes.mark(batch, version, changed.accounts)
+        raise
+
+
+def _approve(batch, by, version, accounts, net_dollars):
     with command(by, "batch.approved", batch):
         batch = lock(batch)
         require(selectors.why_not_approve, batch, by)
@@ -44,9 +53,10 @@ def approve(batch: Batch, *, by, version: int, accounts: int, net_dollars: Decim
         _require_seen(batch, version, accounts, net_dollars)
         if accounts <= CHECKED_AT_ONCE:
             _require_unchanged(batch)
+        changes.unmark(batch)
         batch.approved_by, batch.approved_at, batch.trouble = by, timezone.now(), ""
-        changes = {"approved_by": by, "approved_at": batch.approved_at, "trouble": ""}
-        assert Batch.objects.filter(pk=batch.pk).move(BatchState.PENDING_APPROVAL, BatchState.APPROVING, **changes)
+        approved = {"approved_by": by, "approved_at": batch.approved_at, "trouble": ""}
+        assert Batch.objects.filter(pk=batch.pk).move(BatchState.PENDING_APPROVAL, BatchState.APPROVING, **approved)
         batch.state = BatchState.APPROVING
         audit.record(by, "batch.approved", batch, version=version, accounts=accounts, net_dollars=net_dollars)
     return batch
@@ -61,21 +71,8 @@ def _require_seen(batch, version, accounts, net_dollars):
 
 def _require_unchanged(batch):
     """Compare each open account with the fingerprint its proposal was stored with; raises BookChanged."""
-    changed: list[LeftOut] = []
-    entries = list(Entry.objects.filter(batch=batch, state=EntryState.PROPOSED).order_by("account"))
-    for first in range(0, len(entries), ACCOUNTS_AT_ONCE):
-        chunk = entries[first : first + ACCOUNTS_AT_ONCE]
-        loaded = load_entries(batch, chunk)
-        found = loaded.fingerprints()
-        differ = [entry for entry in chunk if found.get(entry.account_id) != entry.fingerprint]
-        changed += [_what_changed(entry, loaded) for entry in differ]
-    if changed:
-        raise BookChanged(sorted(changed, key=lambda one: one.account_number))
-
-
-def _what_changed(entry, loaded):
-    why = loaded.refused.get(entry.account_id) or "its holdings, cash, restrictions, portfolio, settings or orders"
-    return LeftOut(entry.account_number, entry.account_name, why)
+    if found := changes.since_proposing(batch):
+        raise BookChanged(found)
 
 
 # --- the worker's part ----------------------------------------------------------------------------------------
@@ -91,6 +88,8 @@ def finish_approval(batch_id: int) -> bool:
         return _stage_and_complete(batch_id)
     except OperationalError:
         raise  # the database is gone, not the batch; the sweeper asks again
+    except BookChanged as changed:
+        return _send_back(batch_id, str(changed), changed.accounts)
     except Refused as refusal:
         return _send_back(batch_id, str(refusal))
     except Exception:
@@ -124,12 +123,13 @@ def _hold_accounts(proposed):
 
 
 @transaction.atomic
-def _send_back(batch_id, why):
+def _send_back(batch_id, why, changed=()):
     batch = Batch.objects.select_for_update().get(pk=batch_id)
     back = {"trouble": why[:TROUBLE_LENGTH], "approved_by": None, "approved_at": None}
     if not Batch.objects.filter(pk=batch_id).move(BatchState.APPROVING, BatchState.PENDING_APPROVAL, **back):
         return False
-    audit.record(None, "batch.sent_back", batch, why=why)
+    changes.mark(batch, batch.proposal_version, changed)
+    audit.record(None, "batch.sent_back", batch, why=why, accounts=[str(one) for one in changed[:KEPT_IN_AUDIT]])
     return False
 
 

@@ -1,7 +1,7 @@
 """The life of a batch, in one place to import from."""
 
 from .approving import approve, finish_approval
-from .deciding import cancel, remove, reprice, repropose, switch_logic
+from .deciding import cancel, remove, reprice, repropose, repropose_some, switch_logic
 from .opening import Opened, open_batch
 from .proposing import propose_batch
 from .refusals import (
@@ -19,5 +19,5 @@ from .refusals import (
 __all__ = [
     "BookChanged", "LeftOut", "NotAllowed", "NothingLeft", "Opened", "ProposalChanged", "Refused", "SelectionChanged",
     "TooLate", "approve", "cancel", "finish_approval", "open_batch", "propose_batch", "remove", "reprice", "repropose",
-    "switch_logic", "what_happened",
+    "repropose_some", "switch_logic", "what_happened",
 ]  # fmt: skip

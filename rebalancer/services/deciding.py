@@ -76,7 +76,7 @@ def remove(batch: Batch, *, by, entries: QuerySet[Entry], shown: int) -> tuple[i
         left_out = [_gone(entry) for entry in chosen.exclude(state=EntryState.PROPOSED)]
         if not numbers:
             raise TooLate(f"None of these accounts is open in {str(batch).lower()} any more.")
-        open_now.move(EntryState.PROPOSED, EntryState.REMOVED)
+        open_now.move(EntryState.PROPOSED, EntryState.REMOVED, changed="")
         _raise_version(batch)
         audit.record(by, "batch.accounts_removed", batch, accounts=numbers, version=batch.proposal_version)
         if not Entry.objects.filter(batch=batch).still_open().exists():
@@ -115,6 +115,15 @@ def repropose(batch: Batch, *, by) -> Batch:
     return _anew(batch, by, "batch.reproposed")
 
 
+def repropose_some(batch: Batch, *, by, entries: QuerySet[Entry], shown: int) -> Batch:
+    """Propose these open accounts anew with the same logic and prices; the other proposals stay as they are.
+
+    `entries` are the chosen rows, `shown` how many the person saw. Not for a liquidation: what it sells is confirmed
+    when it is opened.
+    """
+    return _anew(batch, by, "batch.reproposed", some=(entries, shown))
+
+
 def switch_logic(batch: Batch, *, by, logic: str) -> Batch:
     """Propose all open accounts with another logic at the same prices."""
     return _anew(batch, by, "batch.logic_switched", logic=Logic(logic))
@@ -125,14 +134,17 @@ def reprice(batch: Batch, *, by) -> Batch:
     return _anew(batch, by, "batch.repriced", new_prices=True)
 
 
-def _anew(batch, by, verb, logic=None, new_prices=False):
+def _anew(batch, by, verb, logic=None, new_prices=False, some=None):
     with command(by, verb, batch):
         batch = lock(batch)
         require(selectors.why_not_decide, batch, by)
         require_state(batch, BatchState.PENDING_APPROVAL)
         _require_no_liquidation(batch, logic)
         before = {"logic": batch.logic, "version": batch.proposal_version}
-        _reopen_entries(batch, by)
+        if some is None:
+            _reopen_entries(batch, by)
+        else:
+            _reopen_some(batch, _chosen(batch, by, *some))
         if new_prices:
             BatchPrice.objects.filter(batch=batch).delete()
             batch.priced_at = None
@@ -150,7 +162,7 @@ def _require_no_liquidation(batch, logic):
 def _reopen_entries(batch, by):
     """Let open entries wait again, and failed ones of this person's accounts that nobody has taken meanwhile."""
     entries = Entry.objects.filter(batch=batch)
-    entries.move(EntryState.PROPOSED, EntryState.WAITING, reason="")
+    entries.move(EntryState.PROPOSED, EntryState.WAITING, reason="", changed="")
     taken = Entry.objects.still_open().filter(account=OuterRef("account")).exclude(batch=batch)
     theirs = entries.visible_to(by).filter(account__is_open=True)
     free = theirs.exclude(Exists(taken)).exclude(has_open_order("account"))
@@ -158,6 +170,15 @@ def _reopen_entries(batch, by):
         free.move(EntryState.FAILED, EntryState.WAITING, reason="")
     except IntegrityError as taken_meanwhile:
         raise TooLate("An account was taken by another request this very moment. Try again.") from taken_meanwhile
+
+
+def _reopen_some(batch, chosen):
+    if batch.logic == Logic.LIQUIDATE:
+        raise Refused(
+            "What a liquidation sells is confirmed when it is opened: remove these accounts and open it anew."
+        )
+    if not chosen.move(EntryState.PROPOSED, EntryState.WAITING, reason="", changed=""):
+        raise TooLate(f"None of these accounts is open in {str(batch).lower()} any more.")
 
 
 def _restart(batch, logic):

@@ -75,7 +75,8 @@ class BookChanged(Refused):
 
     def __init__(self, accounts: list[LeftOut]):
         self.accounts = accounts
-        super().__init__(f"Changed since proposing; propose these anew or remove them. {listed(accounts)}")
+        self.summary = f"{figures.plural(len(accounts), 'account')} changed since proposing."
+        super().__init__(f"{self.summary} Propose these anew or remove them. {listed(accounts)}")
 
 
 def listed(accounts: list[LeftOut]) -> str:

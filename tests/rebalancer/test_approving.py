@@ -1,5 +1,6 @@
 """Approval: what was seen must be what is there; then orders are staged, once, or the batch comes back."""
 
+import contextlib
 import threading
 from decimal import Decimal
 
@@ -7,12 +8,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from accounts.models import Account, AuditLine, Position, Restriction
+from accounts.models import Account, AuditLine, Position, Restriction, Security
 from rebalancer import selectors
 from rebalancer.models import Batch, Check, TradeLine
 from rebalancer.services import approving, batches
 from rebalancer.states import BatchState, EntryState, Source, Status
 from tax.models import Lot
+from tax.services import replace_lots
 from tests import factories as make
 from trading import sessions
 from trading.models import Allocation, FlatMove, Order, OrderEvent, Ticket
@@ -84,36 +86,109 @@ def change_advisor(account):
     change(advisor=make.advisor("new"))(account)
 
 
+def change_sweep(account):
+    make.security("SWEEP", kind=Security.Kind.SWEEP)
+    make.lot(account, "SWEEP", 25, cost=25)
+
+
+def change_protected(account):
+    make.lot(account, "VTI", 4, cost=90, sleeve_of="protected", lot_id="P")
+
+
+def change_bands(account):
+    make.portfolio("Balanced", [make.component("VTI", 60, threshold_lower=10), make.component("AGG", 38)])
+
+
+def change_order(account):
+    ticket = Ticket.objects.create(label="By hand", created_by=make.operations("trader"), trade_date=sessions.today())
+    order = Order.objects.create(
+        ticket=ticket, security=make.security("VTI"), side="sell", quantity=1, price=100, state="ready"
+    )
+    sleeve = Position.objects.filter(account=account).first().sleeve
+    Allocation.objects.create(order=order, account=account, sleeve=sleeve, quantity=1, is_open=True, lots=[])
+
+
 def lose_price(account):
     make.lot(account, "NOPRICE", 1, cost=1)
 
 
+def close(account):
+    change(is_open=False)(account)
+
+
 CHANGES = {
-    "positions": change_lots,
-    "cost of lots": change_cost,
-    "cash": change(cash=Decimal("5000.01")),
-    "set-aside": change(set_aside_cash=Decimal(1)),
-    "restrictions": change_restriction,
-    "portfolio": change_portfolio,
-    "weights of the portfolio": change_model,
-    "no portfolio": change(portfolio=None),
-    "rebalancing switch": change(rebalancing_on=False),
-    "advisor": change_advisor,
-    "a holding without price": lose_price,
+    "VTI 750 → 751 shares": change_lots,
+    "cost or dates of its lots": change_cost,
+    "SWEEP 0 → 25 shares": change_sweep,
+    "VTI in Protected 0 → 4 shares": change_protected,
+    "cash $5,000.00 → $5,000.01": change(cash=Decimal("5000.01")),
+    "set-aside cash $0.00 → $1.00": change(set_aside_cash=Decimal(1)),
+    "restriction new: no sell VTI": change_restriction,
+    "portfolio Balanced → Growth": change_portfolio,
+    "portfolio Balanced → none": change(portfolio=None),
+    "rebalancing on → off": change(rebalancing_on=False),
+    "advisor ann → new": change_advisor,
+    "lot method FIFO → HIFO": change(lot_method="hifo"),
+    "it has an open order now": change_order,
+    "the account is closed": close,
+    "NOPRICE 0 → 1 shares": lose_price,
+}
+OF_ALL = {
+    "target of VTI 60.00\xa0% → 50.00\xa0%; target of AGG 38.00\xa0% → 48.00\xa0%": change_model,
+    "band of VTI 48.00–72.00\xa0% → 54.00–72.00\xa0%": change_bands,
 }
 
 
-@pytest.mark.parametrize("what", CHANGES)
-def test_an_account_that_changed_since_proposing_is_named(three, desk, what):
+@pytest.mark.parametrize("words", [*CHANGES, *OF_ALL])
+def test_an_account_that_changed_since_proposing_is_named_with_what_changed(three, desk, words):
     batch = pending(desk, *three)
-    CHANGES[what](three[1])
+    seen = as_seen(batch)
+    (CHANGES | OF_ALL)[words](three[1])
     with pytest.raises(batches.BookChanged) as refusal:
-        batches.approve(batch, by=desk, **as_seen(batch))
-    changed = [one.account_number for one in refusal.value.accounts]
-    assert changed == (["A1", "A2", "A3"] if what.startswith("weights") else ["A2"])
-    assert "A2" in str(refusal.value)
+        batches.approve(batch, by=desk, **seen)
+    changed = {one.account_number: one.why for one in refusal.value.accounts}
+    assert changed == dict.fromkeys(["A2"] if words in CHANGES else ["A1", "A2", "A3"], words)
+    assert dict(batch.entries.exclude(changed="").values_list("account_number", "changed")) == changed
     assert again(batch).state == BatchState.PENDING_APPROVAL
     assert AuditLine.objects.filter(verb="refused", after__command="batch.approved").count() == 1
+
+
+def test_what_changed_is_forgotten_when_it_is_no_longer_so(three, desk):
+    batch = pending(desk, *three)
+    for cash, marked in ((6000, ["A2"]), (5000, [])):
+        change(cash=Decimal(cash))(three[1])
+        with contextlib.suppress(batches.BookChanged):
+            batches.approve(batch, by=desk, **as_seen(batch))
+        assert list(batch.entries.exclude(changed="").values_list("account_number", flat=True)) == marked
+    assert again(batch).state == BatchState.APPROVING
+
+
+def test_the_same_lots_delivered_again_are_no_change(three, desk):
+    batch = pending(desk, *three)
+    lots = Lot.objects.filter(account=three[1])
+    rows = lots.values_list("account_id", "sleeve_id", "security_id", "lot_id", "quantity", "total_cost", "acquired_on")
+    replace_lots([three[1].pk], list(rows))
+    batches.approve(batch, by=desk, **as_seen(batch))
+    assert again(batch).state == BatchState.APPROVING
+
+
+def test_only_the_accounts_that_changed_are_proposed_anew(three, desk):
+    batch = pending(desk, *three)
+    kept = batch.entries.get(account_number="A1").fingerprint
+    change(cash=Decimal(9000), rebalancing_on=False)(three[1])
+    change(cash=Decimal(9000))(three[2])
+    with pytest.raises(batches.BookChanged):
+        batches.approve(batch, by=desk, **as_seen(batch))
+    changed = batch.entries.exclude(changed="")
+    with pytest.raises(batches.SelectionChanged):
+        batches.repropose_some(batch, by=desk, entries=changed, shown=3)
+    batches.repropose_some(batch, by=desk, entries=changed, shown=2)
+    assert states(batch) == {"A1": "proposed", "A2": "waiting", "A3": "waiting"}
+    batches.propose_batch(batch.pk)
+    assert states(batch) == {"A1": "proposed", "A2": "failed", "A3": "proposed"}
+    assert batch.entries.get(account_number="A1").fingerprint == kept
+    batches.approve(again(batch), by=desk, **as_seen(batch))
+    assert again(batch).state == BatchState.APPROVING
 
 
 def test_a_changed_account_removed_or_proposed_anew_stops_nothing(three, desk):
