@@ -85,11 +85,12 @@ def _choice(scale, limits, anchor):
 
 def _land(scale, steps, chosen, usable, choice, aim, answer):
     """`land` for those of the chosen accounts whose rows, all together, have the room for it."""
-    left = scale.cash_after(steps)
-    low = np.maximum(aim.lower, aim.kept)
-    more = segments.sums(np.where(usable, choice.high - steps, 0.0) * scale.step_value, scale.book.start)
-    less = segments.sums(np.where(usable, steps - choice.low, 0.0) * scale.step_value, scale.book.start)
-    able = ((left - more <= aim.upper) & (left + less >= low))[chosen] | (answer is _nearest)
+    left, low = scale.cash_after(steps), np.maximum(aim.lower, aim.kept)
+    rows, start = segments.ranges(scale.book.start, chosen)
+    most, least, now = choice.high[rows], choice.low[rows], steps[rows]
+    dollars = scale.step_value[rows] * usable[rows]
+    more, less = segments.sums((most - now) * dollars, start), segments.sums((now - least) * dollars, start)
+    able = ((left[chosen] - more <= aim.upper[chosen]) & (left[chosen] + less >= low[chosen])) | (answer is _nearest)
     found = np.zeros(len(chosen), dtype=bool)
     those = chosen[able]
     excess, width = (left - low)[those], (aim.upper - low)[those]

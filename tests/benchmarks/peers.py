@@ -64,7 +64,7 @@ def whole_job(book, logic):
     """Trades, flat trades, lots, reasons; then short and long gains of each account, in dollars."""
     proposal = engine.propose(book, logic, TRADE_DAY)
     lots = np.flatnonzero(proposal.sold)
-    row = np.searchsorted(book.lot_start, lots, side="right") - 1
+    row = np.repeat(np.arange(len(book.units)), np.diff(book.lot_start))[lots]
     per_unit = book.price[row] / MICRO - book.lot_cost_cents[lots] / 100 / book.lot_units[lots]
     gain = proposal.sold[lots] * per_unit
     long_term = proposal.long_term[lots]
