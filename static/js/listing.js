@@ -220,7 +220,8 @@
   function refocus() {
     if (left && document.activeElement === document.body) {
       const part = list().querySelector(`.${left.classList[0]}`) || list();
-      const neighbour = part.matches(".scroller") ? part : part.querySelector("a[href], summary, button:not([disabled]), input");
+      const inner = part.querySelector("#add-filter-button") || part.querySelector("a[href], button:not([disabled]), input");
+      const neighbour = part.matches(".scroller") ? part : inner;
       (neighbour || list().querySelector(".scroller")).focus({ preventScroll: true });
     }
     left = null;

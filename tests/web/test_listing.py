@@ -130,6 +130,16 @@ def test_a_filter_step_by_step(listed):
     expect(listed.locator(".pager-count")).to_have_text("1–25 of 30")
 
 
+def test_a_filter_that_stands_already_is_not_added_again(listed):
+    listed.goto("/accounts/?f=cash:gte:5500")
+    add_filter(listed, "Cash")
+    listed.get_by_label("Condition", exact=True).select_option("is greater than or equal to")
+    listed.get_by_label("Value", exact=True).fill("$5,500.00")
+    listed.keyboard.press("Enter")
+    expect(listed.locator("#add-filter")).to_be_hidden()
+    expect(listed.locator(".chip:has(.chip-off):visible")).to_have_text(["Cash ≥ $5,500×"])
+
+
 def test_a_value_not_understood_says_so_beside_its_chip(listed):
     add_filter(listed, "Cash")
     listed.get_by_label("Value", exact=True).fill("5k")
@@ -181,9 +191,32 @@ def test_arrows_and_space_in_the_table(listed):
     expect(bar(listed)).to_have_text("4 selected")  # 1003 cannot be taken
 
 
+def said(page):
+    return page.locator("#said")
+
+
+def test_what_changes_is_said_to_who_does_not_see_it(listed):
+    assert said(listed).get_attribute("role") == "status"
+    listed.get_by_role("link", name="Next page").click()
+    expect(said(listed)).to_have_text("Rows 26–50 of 60, Page 2 of 3")
+    listed.get_by_role("link", name="Cash $", exact=True).click()
+    expect(said(listed)).to_have_text("Rows 1–25 of 60, Page 1 of 3")
+    box(listed, 1001).check()
+    expect(said(listed)).to_have_text("1 selected")
+    box(listed, 1001).uncheck()
+    expect(said(listed)).to_have_text("Nothing is selected")
+    listed.locator("#search").fill("nobody at all")
+    expect(said(listed)).to_have_text("Nothing matches these filters.")
+
+
 def test_columns_by_keyboard(listed):
     listed.get_by_role("button", name="Columns").click()
-    listed.get_by_role("button", name="Move Cash $ up").press("Enter")
+    up = listed.get_by_role("button", name="Move Cash $ up")
+    up.press("Enter")
+    expect(listed.locator("#columns [role=status]")).to_have_text("Cash $: now 3 of 8")
+    expect(up).to_be_focused()
+    up.press("Enter")
+    expect(listed.locator("#columns [role=status]")).to_have_text("Cash $ stays 3 of 8")
     listed.get_by_label("Conditions", exact=True).press("Space")
     listed.get_by_role("button", name="Show these columns").click()
     expect(listed.locator("thead th")).to_have_text(["", "Account", "Name", "Cash $", "Custodian", "Last rebalanced"])
