@@ -437,10 +437,11 @@ class TestAccount:
 
     def test_neighbours_follow_the_filter_and_order_of_the_list(self, olive, batch):
         place = olive.get(account_page(batch, "A2")).context["place"]
-        assert (place.number, place.of) == (2, 3)
+        assert (place.number, place.of, place.filtered) == (2, 3, False)
         assert (place.previous, place.next) == (entry(batch, "A1").pk, entry(batch, "A3").pk)
         olive.get(f"{address('request', batch)}?sort=-number&f=number:is:A2&f=number:is:A2|A3")
-        assert olive.get(account_page(batch, "A2")).context["place"].of == 1
+        place = olive.get(account_page(batch, "A2")).context["place"]
+        assert (place.of, place.filtered) == (1, True)
         assert olive.get(account_page(batch, "A1")).context["place"] is None
 
     def test_sleeves_in_words(self):

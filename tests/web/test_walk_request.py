@@ -121,7 +121,7 @@ def test_from_generating_to_history_with_the_same_figures(page, worker, book, de
     accessible()
     screenshot("request-account")
     page.get_by_role("link", name="next ›").click()
-    expect(page.locator(".meta").first).to_contain_text("2 of 3 under the filter")
+    expect(page.locator(".meta").first).to_contain_text("2 of 3 ‹ previous")
     expect(page.get_by_text("not taxable: tax deferred")).to_have_count(2)
     page.get_by_role("link", name="next ›").click()
     expect(page.locator(".compare .total")).to_contain_text("1 lot of unknown cost")
