@@ -1,17 +1,28 @@
-"""A real headless browser against a live server; any error in its console fails the test."""
+"""A real headless browser against a live server; any error in its console fails the test.
+
+What holds on a slow machine: a click that leads to another page is followed by `arrived`, before anything is done there
+that needs the page's scripts, or is read from it at once; what a page does every few seconds is made due by its clock
+(page.clock.install() before the page is opened), not waited for.
+"""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.test import Client
+from playwright.sync_api import expect
 
 from ops import browser as installed
+from tests.processes import eventually, nobody_writes
 
 FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 FLAGS += ["--disable-default-apps", "--disable-dev-shm-usage", "--disable-gpu"]
+PATIENCE = 60_000  # ms; a machine may be slow and busy, and whoever waits sees what comes earlier at once
+
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -40,19 +51,49 @@ def browser_context_args(browser_context_args, live_server):
 
 @pytest.fixture
 def console_errors():
-    """What the browser complained about. A test that provokes an error clears the list after looking at it."""
+    """What the browser complained about, as it comes in; see `provoked`."""
     return []
 
 
 @pytest.fixture
 def page(context, console_errors):
     """A page of the live server's; paths like `/login/` are enough. Its console must stay clean."""
+    context.set_default_timeout(PATIENCE)
     context.on("page", lambda opened: listen(opened, console_errors))
     yield context.new_page()
     assert not console_errors, "the browser's console: " + "; ".join(console_errors)
 
 
-# What htmx says of a request that was under way when the page was left; some browsers add the element's name.
+@pytest.fixture
+def provoked(page, console_errors):
+    """provoked("409", ...): the console has complained, or is about to, with these words, in this order: as wanted."""
+
+    def check(*words):
+        deadline = time.monotonic() + PATIENCE / 1000
+        while len(console_errors) < len(words) and time.monotonic() < deadline:
+            page.wait_for_timeout(50)
+        assert len(console_errors) == len(words), console_errors
+        assert all(word in error for word, error in zip(words, console_errors, strict=True)), console_errors
+        console_errors.clear()
+
+    return check
+
+
+@pytest.fixture(autouse=True)
+def _nobody_at_work(transactional_db):
+    """The server has ended what the browser had asked of it last, before the tables are emptied under its hands."""
+    yield
+    eventually(nobody_writes)
+
+
+def arrived(page, title):
+    """Wait until a page of this title is there whole, with its scripts run."""
+    expect(page).to_have_title(title)
+    page.wait_for_load_state()
+
+
+# What htmx says of a request that it has itself taken back for a newer one, or that was under way when the page was
+# left: that it ended, and why. One that failed is named by another line behind the first (htmx:sendError).
 CUT_OFF = ("htmx:afterRequest", "htmx:sendAbort")
 
 

@@ -81,7 +81,7 @@ def test_pages_with_nothing_on_them_say_what_to_do(page, sign_in, desk, accessib
         look(page, accessible)
 
 
-def test_pages_that_say_no(page, sign_in, desk, firm, accessible, console_errors):
+def test_pages_that_say_no(page, sign_in, desk, firm, accessible, provoked):
     sign_in(desk)
     page.goto("/rebalancer/requests/999999/")
     look(page, accessible)
@@ -98,4 +98,4 @@ def test_pages_that_say_no(page, sign_in, desk, firm, accessible, console_errors
     page.get_by_role("button", name="Generate Proposed Trades").click()
     expect(page.get_by_role("alert")).to_contain_text("The selection was not understood.")
     look(page, accessible)
-    console_errors.clear()  # the refusals' statuses: 404, 409, 400
+    provoked("404", "409", "400")

@@ -28,6 +28,32 @@ def test_an_error_in_the_console_is_noticed(page, console_errors):
     console_errors.clear()
 
 
+@pytest.fixture
+def asking(page):
+    """A page with a link that htmx follows."""
+    page.goto("/asking/")
+    return page
+
+
+def test_a_request_taken_back_or_cut_off_by_leaving_is_no_error(asking):
+    asking.route("**/asked/", lambda route: None)  # no answer
+    with asking.expect_request("**/asked/"):
+        asking.get_by_role("link").click()
+    with asking.expect_event("requestfailed"), asking.expect_request("**/asked/"):
+        asking.get_by_role("link").click()  # in place of the first
+    with asking.expect_event("requestfailed"):
+        asking.goto("/")
+
+
+def test_a_request_that_fails_is_an_error(asking, provoked):
+    asking.route("**/asked/", lambda route: route.abort("connectionreset"))
+    asking.get_by_role("link").click()
+    provoked("htmx:sendError", "ERR_CONNECTION_RESET")
+    asking.unroute("**/asked/")
+    asking.get_by_role("link").click()
+    provoked("404", "Response Status Error Code 404")
+
+
 def test_nothing_is_wrong_with_a_page_that_has_nothing_wrong(page, accessible):
     page.goto("/")
     page.evaluate("document.documentElement.lang = 'en'")

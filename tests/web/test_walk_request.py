@@ -11,13 +11,14 @@ from rebalancer.models import Batch, Entry
 from rebalancer.services import batches, checks
 from rebalancer.states import BatchState
 from tests import factories as make
+from tests.processes import eventually
 from tests.rebalancer.conftest import again, opened, pending
+from tests.web.conftest import arrived
 from trading import sessions
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STATUS = re.compile(r"/requests/\d+/status/")
-WORKED = 30_000  # ms that a worker may take
 ASKED_EVERY = 5000  # ms
 SOME = "Only some of the open accounts are selected."
 
@@ -60,6 +61,18 @@ def asked(page):
     return found
 
 
+def let_it_ask(page):
+    """Time goes by in the page in which it asks again, if it does."""
+    page.clock.run_for(ASKED_EVERY + 1000)
+
+
+def worked_on(page, batch, state_then):
+    """A worker brings the batch into that state, and its page asks and shows it."""
+    eventually(lambda: again(batch).state == state_then)
+    let_it_ask(page)
+    expect(state(page)).to_have_text(state_then.label)
+
+
 def at(batch):
     return f"/rebalancer/requests/{batch.pk}/"
 
@@ -99,13 +112,15 @@ def button(page, name):
 
 def test_from_generating_to_history_with_the_same_figures(page, worker, book, desk, sign_in, accessible, screenshot):
     sign_in(desk)
+    page.clock.install()
     page.goto("/rebalancer/")
     for number in ("1000", "1002", "1003"):
         pick(page, number)
     page.get_by_role("button", name="Generate Proposed Trades").click()
+    arrived(page, "Pending Approval · Rebalancer")
     batch = Batch.objects.get()
     page.goto(at(batch))
-    expect(state(page)).to_have_text("Pending Approval", timeout=WORKED)
+    worked_on(page, batch, BatchState.PENDING_APPROVAL)
     expect(page.locator(".pager-count")).to_have_text("1–3 of 3")
     accessible()
     screenshot("request")
@@ -113,6 +128,7 @@ def test_from_generating_to_history_with_the_same_figures(page, worker, book, de
 
     page.get_by_role("link", name="1000").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("1000 · Client 0 Trust")
+    page.wait_for_load_state()
     page.get_by_role("button", name=re.compile("Sell .* VTI: lots")).click()
     expect(page.get_by_text("Lots taken: VTI")).to_be_visible()
     compared = comparison(page)
@@ -126,44 +142,51 @@ def test_from_generating_to_history_with_the_same_figures(page, worker, book, de
     page.get_by_role("link", name="next ›").click()
     expect(page.locator(".compare .total")).to_contain_text("1 lot of unknown cost")
     page.get_by_role("link", name=f"Request {batch.pk}").click()
+    expect(page.locator(".pager-count")).to_have_text("1–3 of 3")
+    page.wait_for_load_state()
 
     button(page, "Approve 3 accounts").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Nothing is transmitted")
-    page.wait_for_timeout(300)
+    expect(dialog).to_have_css("opacity", "1")
     accessible()
     screenshot("request-approve")
     dialog.get_by_role("button", name="Approve 3 accounts").click()
     expect(page.get_by_role("status").first).to_contain_text(f"Request {batch.pk} is approved for 3 accounts")
-    expect(state(page)).to_have_text("Complete", timeout=WORKED)
+    page.wait_for_load_state()
+    worked_on(page, batch, BatchState.COMPLETE)
 
     page.get_by_role("link", name="History").first.click()
     page.get_by_role("link", name="View Details").click()
+    expect(page.locator(".orders summary")).to_contain_text("2 block orders · 2 ready")
+    page.wait_for_load_state()
     assert facts(page) == shown
     assert figures(page) == rows
     expect(page.locator(".meta").first).to_contain_text("by Olive Ortega")
-    expect(page.locator(".orders summary")).to_contain_text("2 block orders · 2 ready")
     expect(page.get_by_role("button", name=re.compile("Approve|Cancel"))).to_have_count(0)
     accessible()
     screenshot("request-complete")
     page.get_by_role("link", name="1000").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("1000 · Client 0 Trust")
+    page.wait_for_load_state()
     assert comparison(page) == compared
 
 
 def test_a_request_at_work_asks_until_it_is_done_and_then_no_more(page, book, desk, sign_in, asked, screenshot):
     batch = opened(desk, *book[:2]).batch
     sign_in(desk)
+    page.clock.install()
     page.goto(at(batch))
     expect(page.locator("#work")).to_contain_text("Trades for 2 accounts are about to be proposed")
     expect(button(page, "Approve 2 accounts")).to_be_disabled()
     screenshot("request-at-work")
-    with page.expect_response(STATUS, timeout=2 * ASKED_EVERY):
-        pass
+    with page.expect_response(STATUS):
+        let_it_ask(page)
     batches.propose_batch(batch.pk)
-    expect(state(page)).to_have_text("Pending Approval", timeout=2 * ASKED_EVERY)
+    worked_on(page, batch, BatchState.PENDING_APPROVAL)
     expect(button(page, "Approve 2 accounts")).to_be_enabled()
     before = len(asked)
-    page.wait_for_timeout(ASKED_EVERY + 1000)
+    let_it_ask(page)
     assert len(asked) == before
 
 
@@ -172,14 +195,15 @@ def test_nobody_looking_asks_nothing_and_a_session_that_ended_leads_to_signing_i
 ):
     batch = opened(desk, book[0]).batch
     sign_in(desk)
+    page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })")
+    page.clock.install()
     page.goto(at(batch))
-    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true, configurable: true })")
-    page.wait_for_timeout(ASKED_EVERY + 1000)
+    let_it_ask(page)
     assert asked == []
     context.clear_cookies()
     page.evaluate("delete document.hidden")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page).to_have_url(re.compile(rf"/login/\?next=.*requests%2F{batch.pk}"), timeout=2 * ASKED_EVERY)
+    expect(page).to_have_url(re.compile(rf"/login/\?next=.*requests%2F{batch.pk}"))
 
 
 def test_with_some_selected_the_batch_buttons_rest_and_say_why(page, book, desk, sign_in):
@@ -210,12 +234,13 @@ def test_removing_asks_first_and_says_what_was_done(page, book, desk, sign_in, a
     page.get_by_role("button", name="Remove selected").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("What is selected, 1 account, will not be rebalanced, and goes back to the queue.")
-    page.wait_for_timeout(300)
+    expect(dialog).to_have_css("opacity", "1")
     accessible()
     dialog.get_by_role("button", name="Remove from request").click()
     expect(page.get_by_role("status").first).to_contain_text("1 account removed from request")
     expect(page.get_by_role("checkbox", name="Select 1001 ")).to_be_disabled()
     expect(button(page, "Approve 2 accounts")).to_be_enabled()
+    page.wait_for_load_state()
     page.locator("#pick-page").check()
     page.get_by_role("button", name="Remove selected").click()
     expect(dialog).to_contain_text("No open account is left then, so the request is cancelled.")
@@ -241,10 +266,12 @@ def test_what_changed_meanwhile_is_said_and_the_filters_stay(page, book, desk, s
 def test_the_logic_is_switched_after_a_confirmation(page, worker, book, desk, sign_in):
     batch = pending(desk, *book[:2])
     sign_in(desk)
+    page.clock.install()
     page.goto(at(batch))
     expect(page.get_by_role("button", name="Best Fit")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Min Transaction").click()
     page.get_by_role("dialog").get_by_role("button", name="Switch to Min Transaction").click()
     expect(page.get_by_role("button", name="Min Transaction")).to_have_attribute("aria-pressed", "true")
-    expect(state(page)).to_have_text("Pending Approval", timeout=WORKED)
+    page.wait_for_load_state()
+    worked_on(page, batch, BatchState.PENDING_APPROVAL)
     assert again(batch).logic == "min_transaction"

@@ -9,8 +9,11 @@ from playwright.sync_api import expect
 from accounts.models import Account
 from rebalancer.models import Batch
 from rebalancer.services import checks
+from rebalancer.states import BatchState
 from tests import factories as make
+from tests.processes import eventually
 from tests.rebalancer.conftest import opened, pending
+from tests.web.conftest import arrived
 from trading import sessions
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +54,15 @@ def asked(page):
     return found
 
 
+def let_it_ask(page):
+    """Time goes by in the page in which it asks again, if it does."""
+    page.clock.run_for(ASKED_EVERY + 1000)
+
+
+def is_in(state):
+    return lambda: Batch.objects.get().state == state
+
+
 def pick(page, *numbers):
     for number in numbers:
         page.get_by_role("checkbox", name=f"Select {number} ").check()
@@ -65,12 +77,13 @@ def row(page, batch):
 
 
 def test_from_signing_in_to_history(page, worker, book, ann, asked, accessible, screenshot):
+    page.clock.install()
     page.goto("/")
     page.get_by_label("User name").fill("ann")
     page.get_by_label("Password").fill(make.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
-    expect(page).to_have_title("Accounts to Rebalance · Rebalancer")
+    arrived(page, "Accounts to Rebalance · Rebalancer")
     expect(tile(page, "High Cash").locator(".tile-count")).to_have_text("10")
     accessible()
     screenshot("queue")
@@ -84,16 +97,18 @@ def test_from_signing_in_to_history(page, worker, book, ann, asked, accessible, 
     screenshot("queue-selected")
     page.get_by_role("button", name="Generate Proposed Trades").click()
 
+    arrived(page, "Pending Approval · Rebalancer")
     batch = Batch.objects.get()
-    expect(page).to_have_title("Pending Approval · Rebalancer")
     expect(page.get_by_role("status").first).to_contain_text(f"Request {batch.pk} was opened for 3 accounts")
     expect(row(page, batch)).to_have_class("fresh")
-    expect(row(page, batch).get_by_role("link", name="Approve")).to_be_visible(timeout=30_000)
+    eventually(is_in(BatchState.PENDING_APPROVAL))
+    let_it_ask(page)
+    expect(row(page, batch).get_by_role("link", name="Approve")).to_be_visible()
     expect(row(page, batch).locator(".state")).to_have_text("Pending Approval")
     accessible()
     screenshot("pending")
     before = len(asked)
-    page.wait_for_timeout(ASKED_EVERY + 1000)
+    let_it_ask(page)
     assert len(asked) == before
 
     row(page, batch).get_by_role("link", name="Approve").click()
@@ -108,8 +123,12 @@ def test_from_signing_in_to_history(page, worker, book, ann, asked, accessible, 
     dialog.get_by_role("button", name="Approve 3 accounts").click()
     expect(page.get_by_role("status").first).to_contain_text(f"Request {batch.pk} is approved for 3 accounts")
 
-    expect(page.locator("#tabs").get_by_role("link", name="History")).to_have_text("History 1", timeout=30_000)
+    page.wait_for_load_state()
+    eventually(is_in(BatchState.COMPLETE))
+    let_it_ask(page)
+    expect(page.locator("#tabs").get_by_role("link", name="History")).to_have_text("History 1")
     page.get_by_role("link", name="History").click()
+    arrived(page, "History · Rebalancer")
     expect(row(page, batch)).to_contain_text("Ann Archer")
     expect(row(page, batch).locator(".state")).to_have_text("Complete")
     accessible()
@@ -119,7 +138,7 @@ def test_from_signing_in_to_history(page, worker, book, ann, asked, accessible, 
     expect(page).to_have_url(re.compile("/login/$"))
 
 
-def test_a_list_that_changed_meanwhile(page, book, ann, sign_in, console_errors):
+def test_a_list_that_changed_meanwhile(page, book, ann, sign_in, provoked):
     sign_in(ann)
     page.goto("/rebalancer/?tile=high_cash")
     pick(page, "1000")
@@ -127,7 +146,7 @@ def test_a_list_that_changed_meanwhile(page, book, ann, sign_in, console_errors)
     opened(ann, book[0])
     page.get_by_role("button", name="Generate Proposed Trades").click()
     expect(page.get_by_role("alert")).to_contain_text("10 shown, 9 now. Nothing was done.")
-    console_errors.clear()  # the browser reports the 409 as well
+    provoked("409")
     page.get_by_role("button", name="Generate proposed trades for 9 accounts").click()
     expect(page.get_by_role("status").first).to_contain_text("was opened for 9 accounts")
 
@@ -159,27 +178,31 @@ def test_only_rows_at_work_are_asked_for(page, book, ann, sign_in, asked):
     pending(ann, book[0])
     waiting = opened(ann, book[1]).batch
     sign_in(ann)
+    page.clock.install()
     page.goto("/rebalancer/pending/")
-    with page.expect_request(ROWS, timeout=2 * ASKED_EVERY):
-        pass
-    assert [url.partition("?")[2] for url in asked] == [f"at={waiting.pk}"]
+    with page.expect_request(ROWS):
+        let_it_ask(page)
+    assert {url.partition("?")[2] for url in asked} == {f"at={waiting.pk}"}
 
 
 def test_a_page_nobody_looks_at_asks_nothing(page, book, ann, sign_in, asked):
     opened(ann, book[0])
     sign_in(ann)
     page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => true })")
+    page.clock.install()
     page.goto("/rebalancer/pending/")
-    page.wait_for_timeout(ASKED_EVERY + 1000)
+    let_it_ask(page)
     assert asked == []
 
 
 def test_a_session_that_ended_leads_to_signing_in(page, context, book, ann, sign_in):
     opened(ann, book[0])
     sign_in(ann)
+    page.clock.install()
     page.goto("/rebalancer/pending/")
     context.clear_cookies()
-    expect(page).to_have_url(re.compile(r"/login/\?next=%2Frebalancer%2Fpending%2F"), timeout=3 * ASKED_EVERY)
+    let_it_ask(page)
+    expect(page).to_have_url(re.compile(r"/login/\?next=%2Frebalancer%2Fpending%2F"))
 
 
 def test_closing_the_rebalancer_drops_its_filters(page, book, ann, sign_in):
