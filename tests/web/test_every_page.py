@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from rebalancer.services import batches, checks
@@ -49,11 +50,15 @@ def firm(desk):
 
 
 def look(page, accessible):
-    """What is on the screen now, at both widths."""
+    """What is on the screen now: at both widths, and in the dark, where only colours are others."""
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         accessible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.emulate_media(color_scheme="dark")
+    found = Axe().run(page, options={"runOnly": ["color-contrast"]}).response["violations"]
+    assert not found, f"{page.url} in the dark: {[node['html'] for rule in found for node in rule['nodes'][:5]]}"
+    page.emulate_media(color_scheme="light")
 
 
 def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
