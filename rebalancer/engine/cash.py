@@ -65,6 +65,7 @@ def spend(need, steps, line):
     In each turn an account moves the row that meets its need alone, nearest to its wish; where there is none, the first
     by priority.
     """
+    line = _all_of_the_needy(need, steps, line)
     while line.rows.size:
         moved, miss = _moves(need, line)
         can = moved.nonzero()[0]  # a row that cannot move now can't later: needs only shrink
@@ -79,6 +80,15 @@ def spend(need, steps, line):
         waits = need.open[line.owner]
         waits[best] = False
         line = line.of(waits.nonzero()[0])
+
+
+def _all_of_the_needy(need, steps, line):
+    """Move at once all rows of accounts whose need is beyond them all together; returns the rest of the line."""
+    reach = np.bincount(line.owner, line.room * line.step_value, len(need.least))
+    needy = (reach * (1 + 1e-9) + DUST < np.minimum(need.least, need.most))[line.owner]
+    rows = line.rows[needy]
+    steps[rows] += need.sign[line.owner[needy]] * line.room[needy]
+    return line.of(np.flatnonzero(~needy))
 
 
 def _moves(need, line):

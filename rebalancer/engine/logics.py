@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from . import cash, pairs, segments, size
-from .scale import Scale, down, up
+from .scale import Bands, Scale, down, up
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +37,27 @@ class CashAim:
         return need
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What a logic asks of components and cash. Limits are pairs of steps (rows,): the lowest and highest allowed."""
 
-    inside: tuple[np.ndarray, np.ndarray]  # limits: inside the band
-    beyond: tuple[np.ndarray, np.ndarray]  # limits: within a grain of what the logic asks for
+    scale: Scale
+    bands: Bands  # inside of them components are where the logic wants them ...
+    asked: tuple[np.ndarray, np.ndarray]  # ... or within a grain of these steps, from below and above
     aims: list[CashAim]  # what cash is to reach; a wider one where whole steps can't reach a narrower one
     exact: bool  # whether cash goes to its target, or only inside its bounds
+
+    @cached_property
+    def inside(self):
+        """Limits inside the band."""
+        return _allowed(self.scale, self.bands.lower, self.bands.upper)
+
+    @cached_property
+    def beyond(self):
+        """Limits within a grain of what the logic asks for, where that is further. Few accounts need them."""
+        (lowest, highest), grain = self.asked, self.scale.grain
+        lower = np.minimum(self.bands.lower, up(lowest - grain))
+        return _allowed(self.scale, lower, np.maximum(self.bands.upper, down(highest + grain)))
 
 
 def best_fit(scale):
@@ -57,11 +71,10 @@ def best_fit(scale):
 
 
 def _best_fit_plan(scale):
-    book, bands = scale.book, scale.precision
+    book = scale.book
     fit = _aim(scale, book.cash_fit_lower, book.cash_fit_upper)
     aims = [fit, _aim(scale, book.cash_lower, book.cash_upper)]
-    inside, beyond = _limits(scale, bands, scale.target_at - scale.grain, scale.target_at + scale.grain)
-    return Plan(inside, beyond, aims, exact=True)
+    return Plan(scale, scale.precision, (scale.target_at, scale.target_at), aims, exact=True)
 
 
 def min_transaction(scale):
@@ -78,23 +91,17 @@ def min_transaction(scale):
 def _min_transaction_plan(scale):
     book, bands = scale.book, scale.threshold
     aims = [_aim(scale, book.cash_lower, book.cash_upper)]
-    inside, beyond = _limits(scale, bands, bands.lower_at - scale.grain, bands.upper_at + scale.grain)
-    return Plan(inside, beyond, aims, exact=False)
-
-
-def _limits(scale, bands, lower_at, upper_at):
-    """The limits inside the bands, and those up to these steps where that is further."""
-    beyond = np.minimum(bands.lower, up(lower_at)), np.maximum(bands.upper, down(upper_at))
-    return _allowed(scale, bands.lower, bands.upper), _allowed(scale, *beyond)
+    return Plan(scale, bands, (bands.lower_at, bands.upper_at), aims, exact=False)
 
 
 def _allowed(scale, lower, upper):
     """Limits cut down to what restrictions and holdings allow."""
     book = scale.book
-    return (
-        np.where(book.may_sell, np.maximum(lower, -scale.most_sold), np.maximum(lower, 0.0)),
-        np.where(book.may_buy & (book.target > 0), upper, np.minimum(upper, 0.0)),
-    )
+    lower, upper = np.maximum(lower, -scale.most_sold), upper.copy()
+    kept, closed = np.flatnonzero(~book.may_sell), np.flatnonzero(~book.may_buy | (book.target == 0))
+    lower[kept] = np.maximum(lower[kept], 0.0)
+    upper[closed] = np.minimum(upper[closed], 0.0)
+    return lower, upper
 
 
 def _aim(scale, lower, upper):
@@ -183,9 +190,12 @@ def _reach(scale, steps, plan, anchor, aim):
 
 def _take_back(scale, steps, forced, aim):
     """Drop trades made for cash without which it is inside its bounds too: all of an account's, or one by one."""
-    free = (steps != 0) & ~forced
-    steps[free & _inside(scale.cash_after(np.where(free, 0.0, steps)), aim)[scale.owner]] = 0.0
-    line = np.flatnonzero(free & (steps != 0))
+    line = np.flatnonzero((steps != 0) & ~forced)
+    none = steps.copy()
+    none[line] = 0.0
+    needless = _inside(scale.cash_after(none), aim)[scale.owner[line]]
+    steps[line[needless]] = 0.0
+    line = line[~needless]
     while line.size:
         owner = scale.owner[line]
         without = scale.cash_after(steps)[owner] + steps[line] * scale.step_value[line]

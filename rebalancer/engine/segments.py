@@ -10,10 +10,13 @@ def lengths(start):
 
 def sums(values, start):
     """Sum of each segment, 0 for an empty one. Only filled segments are summed, so no neighbour touches the result."""
-    total = np.zeros(len(start) - 1, dtype=values.dtype if values.dtype != bool else np.int64)
-    filled = np.flatnonzero(start[1:] > start[:-1])
+    dtype = values.dtype if values.dtype != bool else np.int64
+    is_filled = start[1:] > start[:-1]
+    if is_filled.all():
+        return np.add.reduceat(values, start[:-1], dtype=dtype)
+    total, filled = np.zeros(len(start) - 1, dtype=dtype), is_filled.nonzero()[0]
     if filled.size:
-        total[filled] = np.add.reduceat(values, start[filled], dtype=total.dtype)
+        total[filled] = np.add.reduceat(values, start[filled], dtype=dtype)
     return total
 
 

@@ -6,9 +6,10 @@ import numpy as np
 def allowed(scale, steps):
     """Cut trades down to what restrictions and holdings allow."""
     book = scale.book
-    steps = np.where((steps > 0) & ~book.may_buy, 0.0, steps)
-    steps = np.where((steps < 0) & ~book.may_sell, 0.0, steps)
-    return np.maximum(steps, -scale.most_sold)
+    forbidden = ((steps > 0) & ~book.may_buy) | ((steps < 0) & ~book.may_sell)
+    steps = np.maximum(steps, -scale.most_sold)
+    steps[forbidden] = 0.0
+    return steps
 
 
 def exits(scale):
@@ -36,8 +37,10 @@ def with_minimum(scale, steps, bands):
     A complete exit is exempt. Returns the steps and where a trade was left out.
     """
     exit_ = (scale.book.target == 0) & (steps < 0)
-    small = (steps != 0) & (np.abs(steps) < scale.least_trade) & ~exit_
-    larger = np.copysign(scale.least_trade, steps)
-    inside = (larger >= bands.lower) & (larger <= bands.upper) & (larger >= -scale.most_sold)
-    left_out = small & ~inside
-    return np.where(left_out, 0.0, np.where(small, larger, steps)), left_out
+    small = np.flatnonzero((steps != 0) & (np.abs(steps) < scale.least_trade) & ~exit_)
+    larger = np.copysign(scale.least_trade[small], steps[small])
+    inside = (larger >= bands.lower[small]) & (larger <= bands.upper[small]) & (larger >= -scale.most_sold[small])
+    steps, left_out = steps.copy(), np.zeros(len(steps), dtype=bool)
+    steps[small] = np.where(inside, larger, 0.0)
+    left_out[small[~inside]] = True
+    return steps, left_out
