@@ -102,7 +102,10 @@ def sale_list(chosen: QuerySet[Account]) -> SaleList:
         .exclude(security__kind=Security.Kind.SWEEP)
         .order_by("account__number", "sleeve", "security__symbol")
     )
-    columns = ("account__number", "account__name", "sleeve", "security__symbol", "security__name", "quantity")
+    columns = (
+        "account", "account__number", "account__name", "sleeve", "sleeve__kind", "sleeve__model__name", "security",
+        "security__symbol", "security__name", "security__quantity_step", "quantity",
+    )  # fmt: skip
     rows: list[dict] = [dict(row) for row in held.values(*columns)]
     text = "\n".join(
         f"{row['account__number']}\t{row['sleeve']}\t{row['security__symbol']}\t{row['quantity']}" for row in rows

@@ -1,11 +1,22 @@
 """Addresses of the Rebalancer."""
 
-from django.urls import path
+from django.urls import path, register_converter
 from django.views.generic import RedirectView
 
-from rebalancer.views import history, pending, queue, request_account, request_commands, requests, tabs
+from rebalancer.views import (
+    center,
+    center_commands,
+    history,
+    pending,
+    queue,
+    request_account,
+    request_commands,
+    requests,
+    tabs,
+)
 
 app_name = "rebalancer"
+register_converter(center.HeldTo, "held")
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="rebalancer:queue"), name="home"),
@@ -31,5 +42,18 @@ urlpatterns = [
     path("rebalancer/requests/<int:pk>/repropose/", request_commands.repropose, name="repropose"),
     path(
         "rebalancer/requests/<int:pk>/accounts/<int:entry_pk>/", request_account.account, name="request_account"
+    ),
+    # Trading / Rebalance
+    path("trading/rebalance/", center.overview, name="center"),
+    path("trading/rebalance/accounts/<int:pk>/", center.account, name="center_account"),
+    path("trading/rebalance/accounts/<int:pk>/acknowledge/", center_commands.acknowledge, name="acknowledge"),
+    path("trading/rebalance/<slug:status>/", center.overview, name="center_status"),
+    path("trading/rebalance/<slug:status>/<held:portfolio>/", center.StatusPage.as_view(), name="center_accounts"),
+    path("trading/rebalance/<slug:status>/<held:portfolio>/create/", center_commands.create, name="center_create"),
+    path("trading/rebalance/<slug:status>/<held:portfolio>/review/", center_commands.review, name="center_review"),
+    path(
+        "trading/rebalance/<slug:status>/<held:portfolio>/liquidate/",
+        center_commands.liquidate,
+        name="center_liquidate",
     ),
 ]

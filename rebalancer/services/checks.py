@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import numpy as np
@@ -25,7 +25,7 @@ from accounts.models import (
     Transaction,
 )
 from accounts.money import HUNDRED
-from rebalancer import quotes
+from rebalancer import flows, quotes
 from rebalancer.engine import CASH, Drift, Reason, check
 from rebalancer.engine.reasons import short
 from rebalancer.loading import Loaded, load
@@ -37,7 +37,6 @@ from trading import sessions
 from trading.selectors import accounts_with_open_orders
 
 ACCOUNTS_AT_ONCE = 2000
-RECENT = timedelta(days=30)  # flows that count for an account that was never rebalanced
 RESTRICTIONS = (Reason.NO_BUY, Reason.NO_SELL, Reason.DO_NOT_TRADE)
 TRIGGERING_LENGTH = 400
 COLUMNS = {
@@ -204,16 +203,13 @@ class _Chunk:
 
     def _net_flow(self, fact):
         """External deposits minus withdrawals that its last rebalance has not seen."""
-        since = fact["last_rebalanced"] or self.day - RECENT
-        approved = fact["last_rebalanced_at"]
-        return sum(
-            (
-                amount
-                for on, recorded_at, amount in self.flows.get(fact["pk"], ())
-                if on >= since and (approved is None or recorded_at > approved)
-            ),
-            Decimal(0),
+        last = {"last_rebalanced": fact["last_rebalanced"], "approved_at": fact["last_rebalanced_at"], "day": self.day}
+        amounts = (
+            amount
+            for on, recorded_at, amount in self.flows.get(fact["pk"], ())
+            if flows.is_new(on, recorded_at, **last)
         )
+        return sum(amounts, Decimal(0))
 
     def _standing(self, fact, number):
         """Reasons for extra attention, (key, words); a key changes when the reason does."""
@@ -342,16 +338,12 @@ def _holding(pks):
 
 def _flows(pks, day, prices):
     """External flows up to the day: {account id: [(date, recorded at, dollars)]}, in kind at the newest price."""
-    kinds = (Transaction.Kind.DEPOSIT, Transaction.Kind.WITHDRAWAL)
-    found = Transaction.objects.filter(account__in=pks, kind__in=kinds, date__lte=day).order_by("date", "pk")
-    flows = defaultdict(list)
+    found = Transaction.objects.filter(account__in=pks, kind__in=flows.EXTERNAL, date__lte=day).order_by("date", "pk")
+    by_account = defaultdict(list)
     for one in found:
-        amount = one.amount
-        if not amount and one.quantity and one.security_id in prices.usable:
-            value = abs(one.quantity) * prices.usable[one.security_id].price
-            amount = value if one.kind == Transaction.Kind.DEPOSIT else -value
-        flows[one.account_id].append((one.date, one.recorded_at, amount))
-    return flows
+        quote = prices.usable.get(one.security_id)
+        by_account[one.account_id].append((one.date, one.recorded_at, flows.dollars(one, quote and quote.price)))
+    return by_account
 
 
 def _digests(version_pks):
