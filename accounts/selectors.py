@@ -1,6 +1,20 @@
 """Reads of the book. What belongs to accounts starts from `visible_to(user)`."""
 
-from accounts.models import Account, Custodian, Household, PortfolioVersion, Price, Restriction, Role, User
+from django.db.models import OuterRef, Subquery
+
+from accounts.models import (
+    Account,
+    Custodian,
+    Household,
+    PortfolioVersion,
+    Price,
+    Restriction,
+    Role,
+    Transaction,
+    User,
+)
+
+MAY_BE_USED = (Price.State.USABLE, Price.State.CONFIRMED)
 
 
 def accounts(user):
@@ -12,6 +26,12 @@ def restrictions(user, account):
     """The restrictions of an account, if this person may see it."""
     seen = Restriction.objects.filter(account__in=Account.objects.visible_to(user).filter(pk=account.pk))
     return seen.select_related("security", "substitute")
+
+
+def transactions(user, account):
+    """The transactions of an account, newest first, if this person may see it."""
+    seen = Transaction.objects.filter(account__in=Account.objects.visible_to(user).filter(pk=account.pk))
+    return seen.select_related("security").order_by("-date", "-pk")
 
 
 def custodians(user):
@@ -30,10 +50,28 @@ def people(role):
     return held.filter(is_active=True).distinct().order_by("last_name", "first_name", "username")
 
 
-def newest_prices():
-    """{security id: Price}: the newest quote of each security that nobody rejected; it may be questioned."""
-    prices = Price.objects.exclude(state=Price.State.REJECTED).order_by("security_id", "-as_of", "-id")
-    return {price.security_id: price for price in prices.distinct("security_id")}
+def newest_prices(securities=None):
+    """{security id: Price}: the newest quote of each of these securities, or of all, that nobody rejected; it may be
+    questioned.
+    """
+    return _newest(Price.objects.exclude(state=Price.State.REJECTED), securities)
+
+
+def last_prices(securities):
+    """{security id: Price}: the newest quote of each of these securities that may be used, however old it is."""
+    return _newest(Price.objects.filter(state__in=MAY_BE_USED), securities)
+
+
+def last_price(security="security"):
+    """The same as a column, on rows whose field `security` is a security."""
+    found = Price.objects.filter(security=OuterRef(security), state__in=MAY_BE_USED).order_by("-as_of", "-id")
+    return Subquery(found.values("price")[:1])
+
+
+def _newest(prices, securities):
+    chosen = prices if securities is None else prices.filter(security__in=securities)
+    newest = chosen.order_by("security_id", "-as_of", "-id").distinct("security_id")
+    return {price.security_id: price for price in newest}
 
 
 def questioned_prices():

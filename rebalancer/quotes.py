@@ -34,9 +34,21 @@ def newest(now: datetime | None = None) -> Quotes:
     """
     firm = Firm.current()
     oldest = sessions.sessions_before(sessions.last_completed_session(now), firm.price_age_sessions)
+    return _judged(accounts_selectors.newest_prices(), oldest)
+
+
+def last_known(securities) -> Quotes:
+    """The newest quote of each of these securities, however old: for pages, which wait for no market calendar.
+
+    A questioned one stops its security here too; whether one is too old is what the check of an account says.
+    """
+    return _judged(accounts_selectors.newest_prices(securities), date.min)
+
+
+def _judged(prices, oldest):
     zone = sessions.zone()
     usable, unusable = {}, {}
-    for security_id, price in accounts_selectors.newest_prices().items():
+    for security_id, price in prices.items():
         day = price.as_of.astimezone(zone).date()
         problem = _problem(price, day, oldest)
         if problem:

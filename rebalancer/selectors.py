@@ -33,7 +33,12 @@ LIES_SINCE = Coalesce("claim_expires", "opened_at")
 
 def accounts(user) -> QuerySet[Account]:
     """The open accounts this person sees, with their last check."""
-    return Account.objects.visible_to(user).filter(is_open=True).select_related("check_row")
+    return every_account(user).filter(is_open=True)
+
+
+def every_account(user) -> QuerySet[Account]:
+    """The accounts this person sees, closed ones too, with their last check."""
+    return Account.objects.visible_to(user).select_related("check_row")
 
 
 def has_open_entry(account: str = "pk") -> Exists:
@@ -162,6 +167,17 @@ def entries(batch, user) -> QuerySet[Entry]:
 
 def orders_seen(batch, user) -> QuerySet[Order]:
     """The block orders of a batch, by symbol, with `shares`: those of the accounts that this person sees."""
+def entries_of(account, user) -> QuerySet[Entry]:
+    """The requests an account was in, newest first."""
+    found = Entry.objects.visible_to(user).filter(account=account).select_related("batch__opened_by")
+    return found.order_by("-batch__opened_at", "-pk")
+
+
+def open_entry(account) -> Entry | None:
+    """The entry by which the account is under way in a request, whoever opened that."""
+    return Entry.objects.still_open().filter(account=account).select_related("batch").first()
+
+
     seen = Account.objects.visible_to(user)
     return orders(batch.ticket_id).filter(allocations__account__in=seen).annotate(shares=Sum("allocations__quantity"))
 

@@ -4,6 +4,9 @@ from django.urls import path, register_converter
 from django.views.generic import RedirectView
 
 from rebalancer.views import (
+    account,
+    account_changes,
+    accounts,
     center,
     center_commands,
     history,
@@ -21,6 +24,27 @@ register_converter(center.HeldTo, "held")
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="rebalancer:queue"), name="home"),
     path("rebalancer/close/", tabs.close, name="close"),
+    # Clients / Accounts
+    path("clients/accounts/", accounts.AccountsPage.as_view(), name="accounts"),
+    path("clients/accounts/<int:pk>/", account.account, name="account"),
+    path("clients/accounts/<int:pk>/status/", account.status, name="account_status"),
+    path("clients/accounts/<int:pk>/lots/", account.LotsPage.as_view(), name="account_lots"),
+    path("clients/accounts/<int:pk>/transactions/", account.TransactionsPage.as_view(), name="account_transactions"),
+    path("clients/accounts/<int:pk>/rebalance/", account_changes.Rebalance.as_view(), name="account_rebalance"),
+    path("clients/accounts/<int:pk>/portfolio/", account_changes.AnotherPortfolio.as_view(), name="account_portfolio"),
+    path("clients/accounts/<int:pk>/switch/", account_changes.Switch.as_view(), name="account_switch"),
+    path("clients/accounts/<int:pk>/set-aside/", account_changes.SetAside.as_view(), name="account_set_aside"),
+    path("clients/accounts/<int:pk>/restrictions/add/", account_changes.Restrict.as_view(), name="account_restrict"),
+    path(
+        "clients/accounts/<int:pk>/restrictions/<int:restriction_pk>/",
+        account_changes.Restrict.as_view(),
+        name="account_restriction",
+    ),
+    path(
+        "clients/accounts/<int:pk>/restrictions/<int:restriction_pk>/lift/",
+        account_changes.Lift.as_view(),
+        name="account_lift",
+    ),
     # Accounts to Rebalance
     path("rebalancer/", queue.QueuePage.as_view(), name="queue"),
     path("rebalancer/generate/", queue.generate, name="generate"),

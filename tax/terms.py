@@ -23,12 +23,16 @@ def first_long_term_day(acquired):
     return ((month + MONTHS_IN_A_YEAR).astype("datetime64[D]") + day_of_month).astype(np.int64).astype(np.int32)
 
 
-def is_long_term(acquired, trade_day):
-    """Whether lots acquired on these days are long-term when sold on `trade_day` (int days). Returns a bool array.
+def latest_long_term(trade_day):
+    """The last day of acquisition whose lots are long-term when sold on `trade_day` (int days).
 
-    The first long-term day never falls when the day of acquisition rises, so one day parts all lots: the latest whose
-    lots are long-term, which is sought among the days about a year before.
+    The first long-term day never falls when the day of acquisition rises, so this one day parts all lots; it is sought
+    among the days about a year before.
     """
     days = np.arange(trade_day - LONGEST_WAIT, trade_day)
-    latest = days[first_long_term_day(days) <= trade_day][-1]
-    return acquired <= latest
+    return days[first_long_term_day(days) <= trade_day][-1]
+
+
+def is_long_term(acquired, trade_day):
+    """Whether lots acquired on these days are long-term when sold on `trade_day` (int days). Returns a bool array."""
+    return acquired <= latest_long_term(trade_day)

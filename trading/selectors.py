@@ -34,6 +34,20 @@ def orders(ticket) -> QuerySet[Order]:
     return Order.objects.filter(ticket=ticket).select_related("security").order_by("security__symbol", "side", "pk")
 
 
+def allocations(account) -> QuerySet[Allocation]:
+    """The parts of an account in block orders, the open ones first, then the newest."""
+    found = Allocation.objects.filter(account=account)
+    found = found.select_related("order__security", "order__ticket", "sleeve__model")
+    return found.order_by("-is_open", "-order__ticket__created_at", "order__security__symbol", "pk")
+
+
+def flat_moves(account) -> QuerySet[FlatMove]:
+    """The flat moves of an account, the open ones first, then the newest."""
+    found = FlatMove.objects.filter(account=account)
+    found = found.select_related("security", "ticket", "source__model", "target__model")
+    return found.order_by("-is_open", "-ticket__created_at", "security__symbol", "pk")
+
+
 def untraded_accounts(tickets) -> set[tuple[int, int]]:
     """(ticket id, account id) of those whose orders have all ended without any fill."""
     ended = Case(When(order__state__in=ENDED, then=Value(1)), default=Value(0))

@@ -60,12 +60,17 @@ def assign_portfolio(account, portfolio, by):
         return True
 
 
-def set_aside(account, amount, by):
-    """Set the cash that is not to be invested; return whether it changed. For Operations and Administrators."""
+def set_aside(account, amount, by, *, seen=None):
+    """Set the cash that is not to be invested; return whether it changed. For Operations and Administrators.
+
+    `seen` is the amount that the person saw; raises Refused when it is another one by now.
+    """
     with command(by, "cash.set_aside", account):
         require_role(by, *DESK)
         locked = _locked().get(pk=account.pk)
         before = locked.set_aside_cash
+        if seen is not None and seen != before:
+            raise Refused(f"The set-aside cash was {seen:,.2f} when you looked, and is {before:,.2f} now.")
         locked.set_aside_cash = amount
         check_fields(locked, exclude={field.name for field in Account._meta.fields} - {"set_aside_cash"}, unique=False)
         if locked.set_aside_cash == before:
@@ -76,16 +81,18 @@ def set_aside(account, amount, by):
         return True
 
 
-def set_restriction(account, security, kind, by, *, substitute=None, start=None, end=None):
+def set_restriction(account, security, kind, by, *, substitute=None, start=None, end=None, seen=None):
     """Restrict the account on a security, in place of what was there; return the Restriction.
 
-    `start` and `end` are dates, both included; start is today unless given. For Operations and Administrators. Raises
-    ValidationError by field.
+    `start` and `end` are dates, both included; start is today unless given. `seen` is the `restriction_words` of what
+    the person saw there, "" for nothing; Refused when it is something else by now. For Operations and Administrators.
+    Raises ValidationError by field.
     """
     with command(by, "restriction.set", account):
         require_role(by, *DESK)
         locked = _locked().get(pk=account.pk)
         found = Restriction.objects.filter(account=locked, security=security).first()
+        _require_seen(security, found, seen)
         restriction = Restriction(
             pk=found.pk if found else None, account=locked, security=security, kind=kind, substitute=substitute,
             start=start or timezone.localdate(), end=end,
@@ -100,16 +107,36 @@ def set_restriction(account, security, kind, by, *, substitute=None, start=None,
         return restriction
 
 
-def drop_restriction(restriction, by):
-    """Lift a restriction. For Operations and Administrators. Raises Refused when it is not there any more."""
+def drop_restriction(restriction, by, *, seen=None):
+    """Lift a restriction. For Operations and Administrators. Raises Refused when it is not there any more, or not as
+    the person saw it (`seen`, its `restriction_words`).
+    """
     with command(by, "restriction.dropped", restriction.account):
         require_role(by, *DESK)
         locked = _locked().get(pk=restriction.account_id)
         found = Restriction.objects.filter(pk=restriction.pk, account=locked)
-        before = _pictured(found.first())
-        if not found.delete()[0]:
+        row = found.first()
+        before = _pictured(row)
+        if row is None:
             raise Refused(f"The restriction on {restriction.security} has been lifted already.")
+        _require_seen(row.security, row, seen)
+        found.delete()
         _restrictions_changed(by, locked, "restriction.dropped", before, None)
+
+
+def restriction_words(restriction):
+    """A restriction in words, "" for none: Substitute VXUS by IXUS from 2026-01-02 until 2026-12-31."""
+    if restriction is None:
+        return ""
+    instead = f" by {restriction.substitute}" if restriction.substitute_id else ""
+    until = f" until {restriction.end}" if restriction.end else ""
+    return f"{restriction.get_kind_display()} {restriction.security}{instead} from {restriction.start}{until}"
+
+
+def _require_seen(security, found, seen):
+    if seen is None or seen == restriction_words(found):
+        return
+    raise Refused(f"{security} has changed since you looked. Now: {restriction_words(found) or 'no restriction'}.")
 
 
 def save_account(account, by, *, linked=None, restrictions=None):

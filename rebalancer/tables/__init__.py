@@ -1,9 +1,10 @@
 """The tables of the Rebalancer: its three tabs, and the accounts of a request."""
 
+from .accounts import STATUS_BADGES, AccountsTable, LotTable, TransactionTable
 from .request import ENTRY_BADGES, OUT_OF_PLAY, RequestTable
 from .tabs import RESULT_BADGES, HistoryTable, PendingTable, QueueTable, TitledColumn
 
 __all__ = [
-    "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "HistoryTable", "PendingTable", "QueueTable", "RequestTable",
-    "TitledColumn",
+    "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "STATUS_BADGES", "AccountsTable", "HistoryTable", "LotTable",
+    "PendingTable", "QueueTable", "RequestTable", "TitledColumn", "TransactionTable",
 ]  # fmt: skip

@@ -74,8 +74,10 @@ class RequestTable(ListTable):
     """One row per account of a request, with its figures as proposed."""
 
     number = Column("Account", "account_number", draw=account_link, fields=("batch", "pk"))
-    name = TitledColumn("Name", "account_name", css="")
-    result = ChoiceColumn("Result", "state", choices=EntryState.choices, draw=result, fields=("reason", "not_traded"))
+    name = TitledColumn("Name", "account_name", css="", link="rebalancer:account", link_key="account")
+    result = ChoiceColumn(
+        "Result", "state", choices=EntryState.choices, draw=result, fields=("reason", "changed", "not_traded")
+    )
     market_value = MoneyColumn("Market value $", optional=True)
     cash_before = MoneyColumn("Cash before", optional=True, title="Beginning available cash")
     cash_after = MoneyColumn("Cash after", optional=True, title="Ending available cash")

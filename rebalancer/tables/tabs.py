@@ -71,7 +71,7 @@ class TitledColumn(Column):
 class QueueTable(ListTable):
     """Accounts to Rebalance, from the last check of each."""
 
-    number = Column("Account")
+    number = Column("Account", link="rebalancer:account")
     name = TitledColumn("Name", css="name")
     custodian = TitledColumn("Custodian", "custodian__name", optional=True)
     advisor = TitledColumn("Advisor", "advisor_name", optional=True)
