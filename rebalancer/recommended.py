@@ -7,14 +7,17 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from accounts.listing.figures import plural, quantity_text, sleeve_text
+from accounts.listing.figures import band_text, percent_text, plural, quantity_text, sleeve_text
 from accounts.models import Security
 from rebalancer import selectors
+from rebalancer.engine.reasons import WORDS, Reason
 from rebalancer.models import LotLine, PositionLine, TradeLine
 from trading.states import Side
 
 NEAREST, FURTHEST = Decimal(2), Decimal(6)  # percentage points that a picture's half line may stand for
+NEAR = Decimal("0.0001")  # percentage points between two figures of the same thing, each rounded by itself
 MODEL = "model:"
+CASH = "Cash"
 
 
 @dataclass
@@ -40,11 +43,7 @@ class Line:
         """Whether it is part of V: protected and cash-like holdings have no weight."""
         return self.position.weight_before is not None
 
-    @property
-    def why(self):
-        if self.trade is not None:
-            return selectors.trade_reason(self.trade, self.position)
-        return selectors.position_note(self.position)
+    why: str = ""
 
     @property
     def sales(self):
@@ -78,6 +77,16 @@ class CashLine:
 
 
 @dataclass(frozen=True)
+class Furthest:
+    """The component that is furthest from its target in relation to its threshold, and where it stands."""
+
+    name: str
+    inside: bool
+    lower: Decimal
+    upper: Decimal
+
+
+@dataclass(frozen=True)
 class Recommended:
     """`lines` are the positions of V, `outside` those protected or counting as cash; `reach` is the pictures' scale."""
 
@@ -85,7 +94,8 @@ class Recommended:
     outside: list[Line]
     cash: CashLine
     reach: Decimal
-    furthest_before: str
+    furthest_before: "Furthest | None"
+    furthest_after: "Furthest | None"
 
 
 def recommended(entry) -> Recommended:
@@ -94,19 +104,44 @@ def recommended(entry) -> Recommended:
     lots = defaultdict(list)
     for lot in selectors.lots(entry):
         lots[lot.sleeve_id, lot.security_id].append(lot)
-    positions = list(selectors.positions(entry))
+    positions, cash = list(selectors.positions(entry)), _cash(entry)
     names = dict(Security.objects.filter(pk__in={one.security_id for one in positions}).values_list("pk", "name"))
     flats = _flat_words(trades.values())
     lines = [_line(position, names, trades, lots, flats) for position in positions]
+    for line in lines:
+        line.why = why_words(line, cash)
     counted = sorted((line for line in lines if line.counts), key=Line.order)
-    cash = _cash(entry)
     return Recommended(
         counted,
         [line for line in lines if not line.counts],
         cash,
         _reach(counted, cash),
-        _furthest(entry, counted, cash),
+        _furthest(counted, cash, entry.drift_before, "before"),
+        _furthest(counted, cash, entry.drift_after, "after", entry.drift_of),
     )
+
+
+def why_words(line, cash):
+    """Why a position is traded or left alone, in the figures of the page; empty when there is nothing to say."""
+    row = line.position
+    code, other = (line.trade.reason, line.trade.other_symbol) if line.trade else (row.note, row.other_symbol)
+    if code == Reason.RAISES_CASH and cash.after is not None:
+        return f"raises cash to {percent_text(cash.after)}, target {percent_text(cash.target)}"
+    return reason_words(
+        code,
+        other=other,
+        weight=row.weight_before,
+        threshold=(row.threshold_lower, row.threshold_upper),
+        precision=(row.precision_lower, row.precision_upper),
+    )
+
+
+def reason_words(code, *, other="", weight=None, threshold=(None, None), precision=(None, None)):
+    """A reason with its figures as pages show figures; files have them as `engine.in_words` writes them."""
+    if not code:
+        return ""
+    figures = {"weight": percent_text(weight), "threshold": band_text(*threshold), "precision": band_text(*precision)}
+    return WORDS[Reason(code)].format(other=other, **figures)
 
 
 def sleeve_words(sleeve):
@@ -170,15 +205,29 @@ def _ends(row):
     return row.weight_before, row.weight_after, row.threshold_lower, row.threshold_upper
 
 
-def _furthest(entry, lines, cash):
-    """The name of the component whose drift before is the account's; empty when it cannot be told."""
-    if entry.drift_before is None:
-        return ""
-    drifts = [(line.position.weight_before - line.position.target_weight, line.position.symbol) for line in lines]
+def _furthest(lines, cash, drift, when, name=""):
+    """The component whose drift is the account's, of that name if it is known; None when it cannot be told."""
+    if drift is None:
+        return None
+    rows = [line.position for line in lines]
+    found = [
+        (row.symbol, getattr(row, f"weight_{when}"), row.target_weight, row.threshold_lower, row.threshold_upper)
+        for row in rows
+    ]
     if cash.before is not None and cash.target is not None:
-        drifts.append((cash.before - cash.target, "Cash"))
-    near = [name for drift, name in drifts if abs(drift - entry.drift_before) < Decimal("0.0001")]
-    return near[0] if len(set(near)) == 1 else ""
+        found.append((CASH, getattr(cash, when), cash.target, cash.lower, cash.upper))
+    near = [one for one in found if name in ("", one[0]) and abs(one[1] - one[2] - drift) < NEAR]
+    if not near:
+        return None
+    symbol, weight, _, lower, upper = max(near, key=_share_of_band)
+    return Furthest(symbol, lower <= weight <= upper, lower, upper)
+
+
+def _share_of_band(component):
+    """Drift in relation to the width on its side of the threshold; a width of 0 counts as one percentage point."""
+    _, weight, target, lower, upper = component
+    width = upper - target if weight > target else target - lower
+    return abs(weight - target) / (width or 1)
 
 
 def what_is_traded(entry):

@@ -24,6 +24,8 @@ TILES = {
 }
 # Entries whose figures say what is or was going to be traded; those of the others are left from an earlier proposal.
 WITH_FIGURES = (EntryState.PROPOSED, EntryState.COMPLETE, EntryState.CANCELLED)
+# The open accounts of which the last approval found that they are no longer what their proposals rest on.
+CHANGED = Q(state=EntryState.PROPOSED) & ~Q(changed="")
 LYING_FOR = timedelta(seconds=45)
 # A new batch waits since it was opened, or since it was last given back or asked for anew; see services.claims.
 LIES_SINCE = Coalesce("claim_expires", "opened_at")
@@ -165,8 +167,6 @@ def entries(batch, user) -> QuerySet[Entry]:
     return Entry.objects.visible_to(user).filter(batch=batch).order_by("account_number")
 
 
-def orders_seen(batch, user) -> QuerySet[Order]:
-    """The block orders of a batch, by symbol, with `shares`: those of the accounts that this person sees."""
 def entries_of(account, user) -> QuerySet[Entry]:
     """The requests an account was in, newest first."""
     found = Entry.objects.visible_to(user).filter(account=account).select_related("batch__opened_by")
@@ -178,6 +178,8 @@ def open_entry(account) -> Entry | None:
     return Entry.objects.still_open().filter(account=account).select_related("batch").first()
 
 
+def orders_seen(batch, user) -> QuerySet[Order]:
+    """The block orders of a batch, by symbol, with `shares`: those of the accounts that this person sees."""
     seen = Account.objects.visible_to(user)
     return orders(batch.ticket_id).filter(allocations__account__in=seen).annotate(shares=Sum("allocations__quantity"))
 
@@ -224,7 +226,8 @@ GAINS = ("short_term_gain", "long_term_gain", "estimated_gain", "unknown_lots")
 
 
 def summary(chosen: QuerySet[Entry]) -> dict:
-    """The totals of these entries: counts by state, sums of their figures, `net_dollars`, and the taxable gains apart.
+    """The totals of these entries: counts by state and of those that changed since they were proposed
+    (`changed_count`), sums of their figures, `net_dollars`, and the taxable gains apart.
 
     Gains are the sums of known lots and None where none is known; `taxable_*` are those of taxable accounts. One query.
     """
@@ -233,6 +236,7 @@ def summary(chosen: QuerySet[Entry]) -> dict:
     sums = {f"sum_{name}": Sum(name, filter=shown) for name in SUMMED}
     sums |= {f"sum_taxable_{name}": Sum(name, filter=taxable) for name in GAINS}
     counts = {f"{state.value}_count": Count("pk", filter=Q(state=state)) for state in EntryState}
+    counts["changed_count"] = Count("pk", filter=CHANGED)
     found = chosen.order_by().aggregate(accounts=Count("pk"), **counts, **sums)
     found = {name.removeprefix("sum_"): value for name, value in found.items()}  # aliases may not be names of fields
     found["net_dollars"] = net_dollars(found["buys_value"], found["sells_value"])

@@ -6,6 +6,7 @@ from accounts.listing.filters import (
     AmountFilter,
     ChoiceFilter,
     CountFilter,
+    OptionFilter,
     PercentFilter,
     PointsFilter,
     StrictFilterSet,
@@ -61,7 +62,7 @@ class RequestFilters(StrictFilterSet):
     unknown_lots = CountFilter("Lots of unknown cost")
     drift_before = PointsFilter("Drift before")
     drift_after = PointsFilter("Drift after")
-    drift_of = TextFilter("Most outside after")
+    drift_of = TextFilter("Furthest after")
     tax_status = ChoiceFilter("Tax status", choices=TaxStatus.choices)
     lot_method = ChoiceFilter("Lot method", choices=LotMethod.choices)
     portfolio = ChoiceFilter("Portfolio", "portfolio_name")
@@ -69,6 +70,9 @@ class RequestFilters(StrictFilterSet):
     custodian = ChoiceFilter("Custodian", "account__custodian__name")
     household = ChoiceFilter("Household", "account__household__name")
     reason = ChoiceFilter("Reason")
+    changed = OptionFilter(
+        "Changed since proposing", {"yes": ("Yes", selectors.CHANGED), "no": ("No", ~selectors.CHANGED)}
+    )
 
     search_fields = ("account_number", "account_name")
     search_hint = "Account number or name"

@@ -86,10 +86,12 @@ def remove(batch: Batch, *, by, entries: QuerySet[Entry], shown: int) -> tuple[i
 
 def _chosen(batch, by, entries, shown):
     pks = set(entries.order_by().values_list("pk", flat=True))
-    if len(pks) != shown:
-        raise SelectionChanged(shown=shown, found=len(pks))
+    if not pks and shown:
+        raise TooLate(f"None of these accounts is open in {str(batch).lower()} any more. Nothing was done.")
     if not pks:
         raise Refused("No account is chosen.")
+    if len(pks) != shown:
+        raise SelectionChanged(shown=shown, found=len(pks))
     chosen = Entry.objects.visible_to(by).filter(batch=batch, pk__in=pks)
     if chosen.count() != len(pks):
         raise NotAllowed("The selection holds accounts that are not yours, or not of this request. Nothing was done.")

@@ -27,6 +27,7 @@ ENTRY_BADGES = {
     EntryState.COMPLETE: "up",
     EntryState.WAITING: "info",
 }
+FURTHEST = "The component that is furthest from its target in relation to its threshold"
 NOT_TRADED = "Not traded: none of its orders brought a fill."
 OUT_OF_PLAY = (EntryState.FAILED, EntryState.REMOVED)
 GAINS = ("short_term_gain", "long_term_gain", "estimated_gain")
@@ -48,8 +49,10 @@ def account_link(row):
 
 
 def result(row):
-    """The result, and below it why: a failure's reason, that nothing needs a trade, or that nothing was traded."""
+    """The result, and below it why: a failure's reason, what changed, that nothing needs a trade, or was traded."""
     why = NOT_TRADED if row["not_traded"] else row["reason"]
+    if row["changed"]:
+        why = f"Changed since: {row['changed']}"
     shown = entry_badge(row["state"])
     return format_html('{}<span class="below why" title="{}">{}</span>', shown, why, why) if why else shown
 
@@ -64,7 +67,7 @@ def estimated_gain(row):
     notes = []
     if row["unknown_lots"]:
         notes.append(f"{figures.plural(row['unknown_lots'], 'lot')} of unknown cost")
-    if row["tax_status"] != TaxStatus.TAXABLE and row["estimated_gain"]:
+    if row["tax_status"] != TaxStatus.TAXABLE and row["sells"] is not None:
         notes.append("not taxable")
     amount = figures.money(row["estimated_gain"])
     return format_html('{}<span class="below">{}</span>', amount, ", ".join(notes)) if notes else amount
@@ -94,16 +97,16 @@ class RequestTable(ListTable):
     short_term_gain = MoneyColumn("Short-term", optional=True, title="Realized short-term G&L, estimated")
     long_term_gain = MoneyColumn("Long-term", optional=True, title="Realized long-term G&L, estimated")
     estimated_gain = MoneyColumn(
-        "Estimated G&L", "estimated_gain", draw=estimated_gain, optional=True, fields=("unknown_lots", "tax_status"),
-        title="Estimated realized G&L, the sum of known lots",
+        "Estimated G&L", "estimated_gain", draw=estimated_gain, optional=True,
+        fields=("unknown_lots", "tax_status", "sells"), title="Estimated realized G&L, the sum of known lots",
     )  # fmt: skip
     managed_value = MoneyColumn("Managed value $", optional=True)
     cash_weight_before = PercentColumn("Cash before %", optional=True, title="In percent of managed value")
     cash_weight_after = PercentColumn("Cash after %", optional=True, title="In percent of managed value")
     cash_target = PercentColumn("Target cash", optional=True)
-    drift_before = PointsColumn("Drift before", optional=True)
-    drift_after = PointsColumn("Drift after", optional=True)
-    drift_of = Column("Most outside after")
+    drift_before = PointsColumn("Drift before", optional=True, title=FURTHEST)
+    drift_after = PointsColumn("Drift after", optional=True, title=FURTHEST)
+    drift_of = Column("Furthest after", title=FURTHEST)
     unknown_lots = CountColumn("Lots of unknown cost")
     tax_status = ChoiceColumn("Tax status", choices=TaxStatus.choices)
     lot_method = ChoiceColumn("Lot method", choices=LotMethod.choices)
@@ -112,6 +115,7 @@ class RequestTable(ListTable):
     custodian = TitledColumn("Custodian", "account__custodian__name", optional=True)
     household = TitledColumn("Household", "account__household__name", optional=True)
     reason = TitledColumn("Reason")
+    changed = TitledColumn("Changed since proposing", title="What the last attempt to approve found changed")
 
     fixed = ("number", "name")
     default = (

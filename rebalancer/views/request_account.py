@@ -29,8 +29,7 @@ from .tabs import AREA
 def account(request, pk, entry_pk):
     batch = get_object_or_404(requests_seen(request.user), pk=pk)
     listed = Listed(request, batch)
-    entries = selectors.entries(batch, request.user).select_related("portfolio_version", "alternative").defer("basis")
-    entry = get_object_or_404(listed.with_place(entries), pk=entry_pk)
+    entry = get_object_or_404(listed.entries(), pk=entry_pk)
     framed = frame(batch, request.user)
     found = recommended(entry)
     context = {
@@ -85,19 +84,18 @@ class Listed:
 
     def __init__(self, request, batch):
         kept = QueryDict(Memory(request.session, AREA).recall("queries", memory_screen(batch.pk), ""))
-        self.filterset = RequestFilters(kept, entry_rows(batch, request.user))
+        self.rows = entry_rows(batch, request.user)
+        self.filterset = RequestFilters(kept, self.rows)
         self.sort = self.filterset.address.last("sort")
         self.understood = self.filterset.is_valid() and (not self.sort or RequestTable.can_sort(self.sort))
-        name = (self.sort or RequestTable.sort) if self.understood else RequestTable.sort
-        self.descending, self.column = name.startswith("-"), name.removeprefix("-")
-        self.field = RequestTable.base_columns[self.column].field or self.column
-        self.user, self.batch = request.user, batch
+        name = self.sort if self.understood and self.sort else RequestTable.sort
+        column, self.descending = name.removeprefix("-"), name.startswith("-")
+        self.field = RequestTable.base_columns[column].field or column
 
-    def with_place(self, entries):
-        """Entries with `ordered_by`, their value in the order of the list."""
-        extra = entry_rows(self.batch, self.user).query.annotations
-        needed = {self.field: extra[self.field]} if self.field in extra else {}
-        return entries.annotate(**needed).annotate(ordered_by=F(self.field))
+    def entries(self):
+        """The accounts of the request with what their page needs, and `ordered_by`, their value in the list's order."""
+        rows = self.rows.select_related("portfolio_version", "alternative").defer("basis")
+        return rows.annotate(ordered_by=F(self.field))
 
     def place(self, entry) -> Place | None:
         """None when the filters kept are no longer understood. One query, whatever the length of the list."""

@@ -21,6 +21,8 @@ from rebalancer.services import batches
 from rebalancer.services.refusals import listed
 from rebalancer.states import BatchState, Logic
 
+# What the button says that goes on with the number of accounts there are now.
+AGAIN = {"batch.accounts_removed": "Remove {}", "batch.reproposed": "Propose {} anew"}
 NOT_UNDERSTOOD = (FilterRefused, SelectionError)
 
 
@@ -43,11 +45,14 @@ def command(verb):
                 audit.record(request.user, "refused", batch, command=verb, why=str(error))
                 return answers.refused(request, error, back)
             except batches.SelectionChanged as changed:
-                label = f"Remove {plural(changed.found, 'account')}"
+                label = AGAIN[verb].format(plural(changed.found, "account"))
                 selection = Selection.parse(request.POST)
                 return answers.ask_again(request, selection, changed.found, back=back, label=label)
             except batches.NotAllowed as refusal:
                 return answers.refused(request, refusal, back, status=403)
+            except batches.BookChanged as changed:
+                messages.error(request, f"Nothing was approved: {changed.summary}")
+                back = reverse("rebalancer:request", args=[batch.pk])
             except batches.Refused as refusal:
                 messages.error(request, refusal)
             return HttpResponseRedirect(back)
@@ -109,8 +114,12 @@ def reprice(request, batch):
 
 @command("batch.reproposed")
 def repropose(request, batch):
-    """Propose all open accounts anew, and the failed ones again."""
-    return _proposed_anew(batches.repropose(batch, by=request.user), "at the same prices")
+    """Propose the accounts anew that were sent, or all open ones and the failed ones again where none were."""
+    if "scope" not in request.POST:
+        return _proposed_anew(batches.repropose(batch, by=request.user), "at the same prices")
+    chosen, selection = _selected(request, batch)
+    some = batches.repropose_some(batch, by=request.user, entries=chosen, shown=selection.expected)
+    return _proposed_anew(some, "at the same prices; the others stay as proposed")
 
 
 def _proposed_anew(batch, how):
@@ -118,14 +127,19 @@ def _proposed_anew(batch, how):
     return f"{plural(batch.total, 'account')} of {str(batch).lower()} are being proposed anew {how}."
 
 
-@command("batch.accounts_removed")
-def remove(request, batch):
-    """Take the selected accounts out; who was taken out or ended meanwhile is left out and named."""
+def _selected(request, batch):
+    """The entries that the person selected, and the selection; of "all that match" those that can be selected."""
     selection = Selection.parse(request.POST)
     seen = entry_rows(batch, request.user)
     selection.require_seen(seen)
     able = seen if selection.query is None else seen.filter(RequestFilters.selectable)
-    chosen = selection.rows(able, RequestFilters)
+    return selection.rows(able, RequestFilters), selection
+
+
+@command("batch.accounts_removed")
+def remove(request, batch):
+    """Take the selected accounts out; who was taken out or ended meanwhile is left out and named."""
+    chosen, selection = _selected(request, batch)
     removed, left_out = batches.remove(batch, by=request.user, entries=chosen, shown=selection.expected)
     words = [f"{plural(removed, 'account')} removed from {str(batch).lower()}: not rebalanced, and back in the queue."]
     if left_out:

@@ -1,6 +1,7 @@
 """A request (View Details): its figures, its accounts, and how far it is while somebody works on it."""
 
 from collections import Counter
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.postgres.aggregates import StringAgg
@@ -12,7 +13,9 @@ from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRefresh
 
+from accounts.listing.address import term
 from accounts.listing.pages import FRAGMENT, ListPage
+from accounts.listing.selection import Selection
 from rebalancer import selectors
 from rebalancer.filters import RequestFilters, entry_rows
 from rebalancer.models import Batch, BatchPrice
@@ -23,6 +26,7 @@ from .tabs import AREA, tab_context
 
 BEING_PROPOSED = (BatchState.NEW, BatchState.PROPOSING)
 SWITCHED = (Logic.BEST_FIT, Logic.MIN_TRANSACTION)
+CHANGED_NAMED = 10  # accounts that the banner names; a filter shows all
 COMMANDS = ("approve", "cancel", "remove", "switch_logic", "repropose", "reprice")
 
 
@@ -112,7 +116,21 @@ class RequestPage(ListPage):
 
     def context(self):
         found = totals(self.batch, self.request.user)
-        return {"totals": found, **work(found), **self.orders(), **self.commands(found)}
+        return {"totals": found, **work(found), **self.changed(found), **self.orders(), **self.commands(found)}
+
+    def changed(self, found):
+        """The first of the accounts that are no longer as proposed, and what the buttons beside them send."""
+        count = found["changed_count"]
+        if not count or self.framed["ended"]:
+            return {"changed": []}
+        rows = selectors.entries(self.batch, self.request.user).filter(selectors.CHANGED)
+        query = urlencode({"f": term("changed", "any", "yes")})
+        return {
+            "changed": list(rows.only("pk", "account_number", "account_name", "changed")[:CHANGED_NAMED]),
+            "changed_more": max(count - CHANGED_NAMED, 0),
+            "changed_query": query,
+            "changed_fields": Selection(frozenset(), query, count).fields().items(),
+        }
 
     def orders(self):
         """The progress of the block orders that approval staged."""

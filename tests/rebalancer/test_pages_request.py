@@ -168,10 +168,50 @@ class TestApprove:
         assert "nothing was done" in text(answer)
         assert AuditLine.objects.filter(verb="refused").count() == 1
 
-    def test_accounts_that_changed_are_named(self, olive, batch, three):
+    @pytest.fixture
+    def refused(self, olive, batch, three):
+        """A2 has more cash since; approving from the tab is refused. The answer's page."""
         Account.objects.filter(pk=three[1].pk).update(cash=Decimal("6000"))
-        assert "A2 Account A2" in said(olive.post(address("approve", batch), seen(batch)))
+        answer = olive.post(address("approve", batch), seen(batch, next=reverse("rebalancer:pending")))
         assert again(batch).state == BatchState.PENDING_APPROVAL
+        assert said(answer) == "Nothing was approved: 1 account changed since proposing."
+        assert answer.headers["Location"] == address("request", batch)
+        return olive.get(answer.headers["Location"])
+
+    def test_accounts_that_changed_are_named_with_what_changed_and_a_link(self, olive, batch, refused):
+        words = "cash $5,000.00 → $6,000.00"
+        assert f"A2 Account A2 : {words}" in text(refused)
+        assert f'href="{account_page(batch, "A2")}"' in refused.content.decode().split("changed-ways")[0]
+        assert f"Changed since: {words}" in text(refused)
+        assert f"Changed since proposing: {words}." in text(olive.get(account_page(batch, "A2")))
+        assert "Changed since" not in text(olive.get(account_page(batch, "A1")))
+
+    def test_only_these_are_proposed_anew(self, olive, batch, refused):
+        answer = olive.post(address("repropose", batch), dict(refused.context["changed_fields"]))
+        assert "1 account of request" in said(answer)
+        assert states(batch) == {"A1": "proposed", "A2": "waiting", "A3": "proposed"}
+        batches.propose_batch(batch.pk)
+        assert "changed-ways" not in olive.get(address("request", batch)).content.decode()
+        assert "is approved for 3 accounts" in said(olive.post(address("approve", batch), seen(batch)))
+
+    def test_or_removed(self, olive, batch, refused):
+        olive.post(address("remove", batch), dict(refused.context["changed_fields"]))
+        assert states(batch) == {"A1": "proposed", "A2": "removed", "A3": "proposed"}
+        assert "is approved for 2 accounts" in said(olive.post(address("approve", batch), seen(batch)))
+
+    def test_or_the_one_from_its_page(self, olive, batch, refused):
+        fields = dict(olive.get(account_page(batch, "A2")).context["removing"])
+        answer = olive.post(address("repropose", batch), fields)
+        assert answer.headers["Location"] == account_page(batch, "A2")
+        assert states(batch)["A2"] == "waiting"
+
+    def test_not_with_another_number_than_was_shown_nor_for_others(self, client, olive, batch, refused, ann):
+        fields = dict(refused.context["changed_fields"])
+        assert olive.post(address("repropose", batch), fields | {"shown": "2"}).status_code == 409
+        assert olive.post(address("repropose", batch), fields | {"query": "f=changed:any:perhaps"}).status_code == 400
+        client.force_login(ann)
+        assert client.post(address("repropose", batch), fields).status_code == 403
+        assert set(states(batch).values()) == {EntryState.PROPOSED}
 
     def test_whoever_comes_second_is_told_what_happened(self, olive, batch, desk):
         shown = seen(batch)
@@ -326,8 +366,12 @@ class TestAtWork:
         Account.objects.filter(pk=three[0].pk).update(cash=1)
         batches.finish_approval(batch.pk)
         page = text(olive.get(address("request", batch)))
-        assert "The last attempt came back:" in page
-        assert "A1 Account A1" in page
+        assert "1 account changed since proposing" in page
+        assert "A1 Account A1 : cash $5,000.00 → $1.00" in page
+
+    def test_any_other_reason_stands_there_in_words(self, olive, batch):
+        Batch.objects.filter(pk=batch.pk).update(trouble="The market data is gone.")
+        assert "The last attempt came back: The market data is gone." in text(olive.get(address("request", batch)))
 
 
 class TestFigures:
@@ -355,8 +399,16 @@ class TestFigures:
         batch = pending(desk, taxed, deferred)
         page = olive.get(address("request", batch))
         assert page.context["totals"]["taxable_estimated_gain"] == entry(batch, "T1").estimated_gain
-        assert text(page).count("not taxable") >= 1
+        assert "not taxable" in next(row for row in page.context["table"].drawn if row.label.startswith("D1")).html
         assert "not taxable: tax deferred" in text(olive.get(account_page(batch, "D1")))
+
+    def test_so_do_gains_that_add_up_to_nothing(self, olive, balanced, desk):
+        account = make.account("Z1", portfolio=balanced, cash=Decimal(5000), tax_status=TaxStatus.TAX_EXEMPT)
+        make.lot(account, "VTI", 750, cost=75000)
+        make.lot(account, "AGG", 400, cost=22000)
+        batch = pending(desk, account)
+        assert (entry(batch, "Z1").sells, entry(batch, "Z1").estimated_gain) == (1, 0)
+        assert '0.00<span class="below">not taxable</span>' in olive.get(address("request", batch)).content.decode()
 
     def test_a_failed_account_says_why_and_cannot_be_selected(self, olive, three, balanced, desk):
         Account.objects.filter(pk=three[2].pk).update(cash=Decimal(-500000))
@@ -403,7 +455,7 @@ class TestAccount:
     def test_position_by_position_with_reasons_and_lots(self, olive, batch):
         page = olive.get(account_page(batch, "A1"))
         words = text(page)
-        assert "outside threshold 48–72 %: 75 %" in words
+        assert "outside threshold 48.00–72.00 %: 75.00 %" in words
         assert "Lots taken: VTI" in words
         assert "Buy" in words
         assert "Sell" in words
@@ -427,6 +479,21 @@ class TestAccount:
         assert "290 journaled from Managed, flat, not taxable" in words
         assert "Flat: keeps its cost and date, not taxable" in words
 
+    def test_cash_that_is_raised_is_said_with_its_figures(self, olive, balanced, desk):
+        account = make.account("R1", portfolio=balanced, cash=Decimal(100))
+        make.lot(account, "VTI", 610, cost=60000)
+        make.lot(account, "AGG", 778, cost=38000)
+        batch = pending(desk, account, logic=Logic.MIN_TRANSACTION)
+        whys = [line.why for line in olive.get(account_page(batch, "R1")).context["recommended"].lines if line.trade]
+        after = entry(batch, "R1").cash_after / entry(batch, "R1").managed_value * 100
+        assert whys == [f"raises cash to {after:.2f}\xa0%, target 2.00\xa0%"]
+        assert after < 2
+
+    def test_the_drift_names_its_component_and_where_that_stands(self, olive, batch):
+        words = text(olive.get(account_page(batch, "A1")))
+        assert "Drift before +3.0 pp Cash, the furthest for its band outside 1.60–2.40 %" in words
+        assert "Drift after 0.0 pp" in words
+
     def test_protected_holdings_stand_muted_without_weights(self, olive, balanced, desk):
         account = drifted(balanced, "P1")
         make.lot(account, "VTI", 10, cost=900, sleeve_of="protected")
@@ -442,7 +509,25 @@ class TestAccount:
         olive.get(f"{address('request', batch)}?sort=-number&f=number:is:A2&f=number:is:A2|A3")
         place = olive.get(account_page(batch, "A2")).context["place"]
         assert (place.of, place.filtered) == (1, True)
-        assert olive.get(account_page(batch, "A1")).context["place"] is None
+        page = olive.get(account_page(batch, "A1"))
+        hidden = page.context["place"]
+        assert (hidden.number, hidden.previous, hidden.next) == (None, entry(batch, "A2").pk, None)
+        assert "not under the filter" in text(page)
+
+    @pytest.mark.parametrize("sort", ["", "-number", "advisor", "-advisor", "cash_weight_before", "-household", "buys"])
+    def test_neighbours_are_those_of_the_list_in_any_order(self, olive, balanced, desk, ann, sort):
+        accounts = [
+            drifted(balanced, f"N{n}", advisor=ann if n % 2 else None, household=make.household() if n < 2 else None)
+            for n in range(5)
+        ]
+        for n, account in enumerate(accounts):
+            Account.objects.filter(pk=account.pk).update(cash=[5000, 7000, 5000, 9000, 7000][n])
+        batch = pending(desk, *accounts)
+        rows = olive.get(f"{address('request', batch)}?sort={sort}").context["table"].drawn
+        listed = [None, *(row.pk for row in rows), None]
+        for n in range(1, 6):
+            place = olive.get(address("request_account", batch, listed[n])).context["place"]
+            assert (place.number, place.previous, place.next) == (n, listed[n - 1], listed[n + 1])
 
     def test_sleeves_in_words(self):
         assert [sleeve_words(name) for name in ("managed", "protected", "model:Income")] == [
