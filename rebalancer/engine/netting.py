@@ -12,9 +12,9 @@ def flat_part(owner, sleeve, security, units):
     served in the order of sleeves. Returns int64 (rows,), >= 0: the flat part; the rest goes to market.
     """
     flat = np.zeros(len(units), dtype=np.int64)
-    trading = np.flatnonzero(units)
-    if not sleeve[trading].any():
+    if not sleeve.any():
         return flat
+    trading = np.flatnonzero(units)
     key = owner[trading].astype(np.int64) * (int(security.max()) + 1) + security[trading]
     order = np.lexsort((sleeve[trading], key))
     rows = trading[order]

@@ -97,17 +97,18 @@ def _why_traded(scale: Scale, sizes: Sizes, logic: str):
     if logic == "liquidate":
         return np.full(len(sizes.steps), Reason.LIQUIDATE, np.int8)
     book = scale.book
-    replaces = (book.why == Reason.SUBSTITUTE_FOR) & (sizes.steps > 0)
+    buys, bands = sizes.steps > 0, scale.precision
+    replaces = (book.why == Reason.SUBSTITUTE_FOR) & buys
     leaves = (book.why == Reason.EXCLUDED) | (book.why == Reason.REPLACED_BY)
     # Cash may have turned the trade that the band asked for into one the other way.
-    asked = sizes.forced & np.where(sizes.steps > 0, scale.precision.outside_low, scale.precision.outside_high)
+    asked = sizes.forced & ((buys & bands.outside_low) | (~buys & bands.outside_high))
     return _first_of(
         [
             replaces | (leaves & (book.target == 0)),
             book.target == 0,
             asked & scale.threshold.outside,
             asked,
-            sizes.steps > 0,
+            buys,
         ],
         [book.why, Reason.NO_TARGET, Reason.OUTSIDE_THRESHOLD, Reason.OUTSIDE_PRECISION, Reason.INVESTS_CASH],
         Reason.RAISES_CASH,
@@ -165,6 +166,6 @@ def _too_small(scale, bands, wants_buy, logic):
     whole_way = np.abs(scale.to_target) < scale.least_trade
     if logic != "min_transaction":
         return whole_way
-    way_in = np.abs(np.where(wants_buy, bands.lower, bands.upper)) < scale.least_trade
-    too_far = np.where(wants_buy, scale.least_trade > bands.upper, -scale.least_trade < bands.lower)
+    way_in = np.abs(bands.lower * wants_buy + bands.upper * ~wants_buy) < scale.least_trade
+    too_far = (wants_buy & (scale.least_trade > bands.upper)) | (~wants_buy & (-scale.least_trade < bands.lower))
     return whole_way | (way_in & too_far)
