@@ -214,6 +214,19 @@
       updated = true;
       const focus = document.activeElement;
       left = list().contains(focus) ? focus.closest(".toolbar, .pager, .tiles, .scroller") : null;
+      typed = focus.id === "search" && focus.value !== event.detail.requestConfig.parameters.q ? focus : null;
+    }
+  });
+
+  // What was typed while the list was on its way is not in its answer: it stays, and is asked for next.
+  let typed = null;
+  document.addEventListener("htmx:afterSwap", () => {
+    const search = document.getElementById("search");
+    if (typed && search && search !== typed) {
+      search.value = typed.value;
+      search.setSelectionRange(typed.selectionStart, typed.selectionEnd);
+    } else {
+      typed = null;
     }
   });
 
@@ -233,6 +246,10 @@
     }
     draw();
     refocus();
+    if (typed) {
+      typed = null;
+      htmx.trigger(document.getElementById("search").form, "submit");
+    }
     if (updated) {
       updated = false;
       say(summary());
