@@ -27,6 +27,7 @@ from .refusals import LeftOut
 NAMED_AT_MOST = 3  # positions, targets, bands: how many of a kind are named before the others are only counted
 LENGTH = Entry._meta.get_field("changed").max_length or 0
 NOBODY = "nobody"
+BEFORE_AN_UPDATE = "it was proposed before the program was updated"
 OTHERWISE = "the minimum trade, or how its securities may be traded"
 MARK = """
 UPDATE rebalancer_entry SET changed = now_changed.words FROM now_changed
@@ -193,9 +194,11 @@ def _words(entry, lines, now, names) -> Iterator[str]:
     if now.refused:
         yield from () if told or moved else (f"it cannot be weighed: {now.refused}",)
         return
-    aimed = [] if _another_target(was, now) else _target_words(entry, lines, now, names)
+    aimed = [] if was and _another_target(was, now) else _target_words(entry, lines, now, names)
     yield from aimed
-    if not moved and was.get("lots") != now.lots:
+    if not was:
+        yield BEFORE_AN_UPDATE
+    elif not moved and was.get("lots") != now.lots:
         yield "cost or dates of its lots"
     elif not (told or moved or aimed):
         yield OTHERWISE

@@ -52,7 +52,8 @@ def result(row):
     """The result, and below it why: a failure's reason, what changed, that nothing needs a trade, or was traded."""
     why = NOT_TRADED if row["not_traded"] else row["reason"]
     if row["changed"]:
-        why = f"Changed since: {row['changed']}"
+        below = '{}<span class="below why" title="{}">changed since proposing</span>'
+        return format_html(below, entry_badge(row["state"]), row["changed"])
     shown = entry_badge(row["state"])
     return format_html('{}<span class="below why" title="{}">{}</span>', shown, why, why) if why else shown
 

@@ -182,7 +182,7 @@ class TestApprove:
         words = "cash $5,000.00 → $6,000.00"
         assert f"A2 Account A2 : {words}" in text(refused)
         assert f'href="{account_page(batch, "A2")}"' in refused.content.decode().split("changed-ways")[0]
-        assert f"Changed since: {words}" in text(refused)
+        assert f'title="{words}">changed since proposing' in refused.content.decode()
         assert f"Changed since proposing: {words}." in text(olive.get(account_page(batch, "A2")))
         assert "Changed since" not in text(olive.get(account_page(batch, "A1")))
 
