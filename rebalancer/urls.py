@@ -3,6 +3,7 @@
 from django.urls import path, register_converter
 from django.views.generic import RedirectView
 
+from rebalancer import target_urls
 from rebalancer.views import (
     account,
     account_changes,
@@ -55,6 +56,8 @@ urlpatterns = [
     path("rebalancer/pending/<int:pk>/cancel/", pending.confirm, {"decision": "cancel"}, name="confirm_cancel"),
     # History
     path("rebalancer/history/", history.HistoryPage.as_view(), name="history"),
+    # Portfolios and models
+    *target_urls.urlpatterns,
     # A request and its accounts
     path("rebalancer/requests/<int:pk>/", requests.RequestPage.as_view(), name="request"),
     path("rebalancer/requests/<int:pk>/status/", requests.status, name="request_status"),

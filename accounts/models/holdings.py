@@ -19,12 +19,17 @@ class TaxStatus(models.TextChoices):
     TAX_EXEMPT = "tax_exempt", "Tax exempt"
 
 
+def seen_by(user, account="") -> Q:
+    """The condition on rows with an account at `account` ("accounts__"): this person, signed in and active, sees it."""
+    return Q() if user.sees_every_account else Q(**{f"{account}advisor": user.pk})
+
+
 class AccountQuerySet(models.QuerySet):
     def visible_to(self, user):
         """The accounts this person may see: every read starts here."""
         if not user.is_authenticated or not user.is_active:
             return self.none()
-        return self if user.sees_every_account else self.filter(advisor=user)
+        return self.filter(seen_by(user))
 
     def want_check(self):
         """Ask for a new drift check of these accounts; return how many."""

@@ -3,6 +3,7 @@
 from django import template
 
 from accounts.listing import figures
+from accounts.listing.bands import bands_svg
 from accounts.listing.drift import drift_svg
 
 register = template.Library()
@@ -20,3 +21,4 @@ register.filter("moment", figures.moment_text)
 register.filter("plural", figures.plural)
 register.simple_tag(figures.band_text, name="band")
 register.simple_tag(drift_svg, name="drift")
+register.simple_tag(bands_svg, name="bands")

@@ -34,6 +34,13 @@ def active_roles(user):
     return ", ".join(str(role.label) for role in sorted(getattr(user, "roles", ()))) or "No role"
 
 
+@register.filter
+def at(mapping, key):
+    """What the mapping holds under the key, or nothing."""
+    return mapping.get(key, "")
+
+
+@register.simple_tag(name="named_address")
 def address(name):
     """The address of that name, or "" where the product has no such page."""
     try:

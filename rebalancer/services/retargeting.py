@@ -1,0 +1,166 @@
+"""Changing a portfolio or model with its consequence known before: how many accounts the change sends to the queue.
+
+A portfolio's accounts come as *Target Update* when its flattened weights are no longer those that they were last
+rebalanced to. That follows from the versions alone, whatever prices do meanwhile, so the number can be said and kept.
+"""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, F, Q
+
+from accounts.models import Account, Portfolio
+from accounts.selectors import newest_versions
+from accounts.services import audit, portfolios
+from rebalancer import selectors
+from trading.selectors import has_no_open_order
+
+from .refusals import Refused
+
+Save = Callable[..., Any]
+# Not a First Rebalance, which has a reason and source of its own.
+NOT_FIRST = Q(last_rebalanced__isnull=False) & (
+    Q(rebalancing_since=None) | Q(last_rebalanced_at__gte=F("rebalancing_since"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What becomes of the open accounts held to the portfolios concerned, each counted in at most one place."""
+
+    portfolios: int  # whose flattened weights change
+    accounts: int  # held to any of the portfolios concerned
+    queue: int  # go to the queue as Target Update
+    already: int  # are in it, and stay with their source
+    busy: int  # are in a request or have open orders: looked at again when that ends
+    off: int  # rebalancing is off
+    back: int  # have again the target they were last rebalanced to
+
+    @property
+    def others(self) -> int:
+        """Those that nothing happens to."""
+        return self.accounts - self.queue - self.already - self.busy - self.off - self.back
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A change as it would be: its content before and after, and what it does to accounts."""
+
+    number: int  # of the version it makes
+    before: dict
+    after: dict
+    sent: Sent
+
+
+class NothingChanged(Refused):
+    def __init__(self, what):
+        super().__init__(f"Nothing has changed in {what}, so no version was made.")
+
+
+class ChangedMeanwhile(Refused):
+    """Somebody has saved another version since the person began; `version` is the one of now."""
+
+    def __init__(self, what, version):
+        self.version = version
+        who = version.saved_by or "An import"
+        super().__init__(f"{who} has saved version {version.number} of {what} since you began. Nothing was saved.")
+
+
+class OtherAccounts(Refused):
+    """The change would send another number of accounts to the queue than the person was told."""
+
+    def __init__(self, told, foreseen):
+        self.foreseen = foreseen
+        now = foreseen.sent.queue
+        super().__init__(f"{told:,} to the queue when you were asked, {now:,} now. Nothing was saved.")
+
+
+def foresee(target, rows, *, by, version: int) -> Foreseen:
+    """What saving this portfolio (with these Component objects) or model (ModelWeight objects) would do; nothing stays.
+
+    `version` is the number the person began with. Raises NothingChanged, ChangedMeanwhile, ValidationError (by field)
+    and PermissionDenied.
+    """
+    with _recorded(by, target):
+        with transaction.atomic():
+            foreseen = _change(target, rows, by, version)
+            transaction.set_rollback(True)
+    return foreseen
+
+
+def change(target, rows, *, by, version: int, told: int) -> Foreseen:
+    """Save it as foreseen; the accounts come to the queue with their next check, which is wanted now.
+
+    `told` is the number of accounts the person was told. Raises OtherAccounts besides what `foresee` raises.
+    """
+    with _recorded(by, target):
+        foreseen = _change(target, rows, by, version)
+        if foreseen.sent.queue != told:
+            raise OtherAccounts(told, foreseen)
+    return foreseen
+
+
+@contextmanager
+def _recorded(by, target):
+    """One transaction; a refusal undoes it and leaves an audit line."""
+    try:
+        with transaction.atomic():
+            yield
+    except (Refused, PermissionDenied) as refusal:
+        audit.record(by, "refused", target, command=f"{target._meta.model_name}.saved", why=str(refusal))
+        raise
+
+
+def _change(target, rows, by, version) -> Foreseen:
+    portfolios.lock_targets()
+    before = target.versions.first()
+    if before.number != version:
+        raise ChangedMeanwhile(target, before)
+    concerned = _concerned(target)
+    old = _digests(concerned)
+    save: Save = portfolios.save_portfolio if isinstance(target, Portfolio) else portfolios.save_model
+    after = save(target, rows, by=by)
+    if after is None:
+        raise NothingChanged(target)
+    return Foreseen(after.number, before.content, after.content, _sent(old, _digests(concerned)))
+
+
+def _concerned(target) -> list[int]:
+    """The portfolios whose target this is, or is a part of."""
+    if isinstance(target, Portfolio):
+        return [target.pk]
+    return list(Portfolio.objects.filter(components__model=target).order_by("pk").values_list("pk", flat=True))
+
+
+def _digests(portfolio_pks) -> dict[int, str]:
+    return {pk: version.target_digest for pk, version in newest_versions(portfolio_pks).items()}
+
+
+def _sent(old: dict[int, str], new: dict[int, str]) -> Sent:
+    """What becomes of the accounts when the targets of these portfolios go from the old digests to the new ones."""
+    moved = [pk for pk in new if old[pk] != new[pk]]
+    on, was_it, is_it = Q(rebalancing_on=True), _rebalanced_to(old, moved), _rebalanced_to(new, moved)
+    free, wanted = ~selectors.has_open_entry() & has_no_open_order(), Q(check_row__wanted=True)
+    due = on & was_it & NOT_FIRST
+    held = Account.objects.filter(portfolio__in=new, is_open=True).order_by()
+    found = held.aggregate(
+        accounts=Count("pk"),
+        off=Count("pk", filter=~on),
+        queue=Count("pk", filter=due & free & ~wanted),
+        already=Count("pk", filter=on & free & wanted & ~is_it),
+        busy=Count("pk", filter=due & ~free),
+        back=Count("pk", filter=on & is_it),
+    )
+    return Sent(portfolios=len(moved), **found)
+
+
+def _rebalanced_to(digests, portfolio_pks) -> Q:
+    """Accounts of these portfolios that were last rebalanced to just these targets."""
+    same = (Q(portfolio=pk, rebalanced_to__target_digest=digests[pk]) for pk in portfolio_pks)
+    return reduce(or_, same, Q(pk=None))
