@@ -248,8 +248,9 @@ class PendingTable(ListTable):
     accounts = AccountsColumn()
     logic = ChoiceColumn("Trade logic", choices=Logic.choices)
     status = Column(
-        "Status", "state", draw=status, text=status_text, fields=("done", "total", "trouble", "others_count")
-    )
+        "Status", "state", draw=status, text=status_text, css="status-cell",
+        fields=("done", "total", "trouble", "others_count"),
+    )  # fmt: skip
     actions = Column(
         "Actions", draw=actions, text=lambda row: "", orderable=False, css="actions-cell",
         fields=("pk", "state", *STANDING),
@@ -297,7 +298,9 @@ class HistoryTable(ListTable):
     removed = CountColumn("Removed", "removed_count")
     ended_at = MomentColumn("Ended", optional=True)
     ended_by = Column("Ended by", "ender", optional=True)
-    actions = Column("Actions", draw=details_button, text=lambda row: "", orderable=False, fields=("pk",))
+    actions = Column(
+        "Actions", draw=details_button, text=lambda row: "", orderable=False, css="actions-cell", fields=("pk",)
+    )
 
     fixed = ("request",)
     sort = "-opened_at"

@@ -257,6 +257,7 @@
     const scroller = list().querySelector(".scroller");
     scroller.addEventListener("scroll", () => scroller.classList.toggle("scrolled", scroller.scrollLeft > 0), { passive: true });
   }
+  document.addEventListener("htmx:afterSwap", () => list() && draw()); // what is ticked is drawn with its row, not after
   document.addEventListener("htmx:afterSettle", settle);
   if (document.readyState === "loading") {
     document.addEventListener("DOMContentLoaded", settle);

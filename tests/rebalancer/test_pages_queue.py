@@ -114,7 +114,7 @@ class TestWhoSees:
         client.force_login(desk)
         answer = client.get(address)
         assert (answer.status_code, answer["Allow"]) == (405, "POST")
-        assert "This address wants a button" in text(answer)
+        assert "This address belongs to a button on a page" in text(answer)
 
     def test_an_administrator_looks_and_opens_nothing(self, queue, client):
         client.force_login(make.administrator())

@@ -186,6 +186,7 @@ def test_all_that_match_over_pages_but_one_into_a_request_and_out_of_it(page, bo
     page.get_by_role("button", name="Select all 30 accounts that match").click()
     page.locator("#page-next").click()
     expect(rows(page)).to_have_text("26–30 of 30")
+    expect(page.locator("[data-pick]:checked")).to_have_count(5)
     page.get_by_role("checkbox", name="Select 1027 ").uncheck()
     expect(page.locator("#selection strong")).to_have_text("29 selected")
     with page.expect_request("**/rebalancer/generate/") as sent:
@@ -250,6 +251,10 @@ def test_history_by_day_result_and_person(page, book, desk, sign_in, screenshot)
     expect(page.get_by_role("checkbox")).to_have_count(0)
 
 
+def columns(page):
+    return page.evaluate("[...document.querySelectorAll('thead th')].map((head) => head.getBoundingClientRect().left)")
+
+
 def test_a_request_of_thousands_goes_on_while_nobody_looks(page, desk, sign_in, monkeypatch):
     """The worker's own steps, one chunk at a time: how far it is shows on the tab and on its page, and whoever left
     finds it further on, under the filter that was set.
@@ -263,6 +268,7 @@ def test_a_request_of_thousands_goes_on_while_nobody_looks(page, desk, sign_in, 
     row = page.locator(f"#row-{batch.pk}")
     expect(row).to_contain_text("0 of 1,500")
     add(page, "Accounts", condition=GTE, value="1,000")
+    places = columns(page)
     row.get_by_role("link", name=f"Request {batch.pk}", exact=True).focus()
     assert batches.propose_batch(batch.pk, patience=0)
     page.clock.fast_forward(ASKED_EVERY)
@@ -283,6 +289,7 @@ def test_a_request_of_thousands_goes_on_while_nobody_looks(page, desk, sign_in, 
     expect(row.locator(".state")).to_have_text("Pending Approval", timeout=PATIENCE)
     expect(page.locator("#said")).to_have_text(f"Request {batch.pk}: Pending Approval")
     expect(page.locator(f"#details-{batch.pk}")).to_be_focused()
+    assert columns(page) == places  # nothing jumps when a row updates
     assert again(batch).done == 1500
     follow(page, row.get_by_role("link", name="View Details"), f"Request {batch.pk}")
     expect(rows(page)).to_have_text("1–50 of 1,500")
