@@ -272,8 +272,9 @@ class _Chunk:
             return
         drift = float(self.drift.scale.weight[row] - self.loaded.book.target[row]) * 100
         side = "above" if drift > 0 else "below"
-        symbol = self._symbol(row)
-        found[number].append((f"far {symbol} {side}", f"{symbol} {short(abs(drift))} points {side} its target"))
+        symbol, points = self._symbol(row), float(self.firm.attention_points)
+        times = int(abs(drift) // points) if points else 0  # so that it is another reason when it is twice as far
+        found[number].append((f"far {symbol} {side} {times}", f"{symbol} {short(abs(drift))} points {side} its target"))
 
     def _figures(self, number, facts):
         """Values, weights and the largest drift of an account, as they are stored."""

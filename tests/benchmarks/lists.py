@@ -34,7 +34,7 @@ FIFTH = "f=portfolio:any:" + "|".join(f"Portfolio {n:02d}" for n in range(10))  
 FILTERED = (
     QUEUE, f"{QUEUE}&page=900", f"{QUEUE}&tile=high_cash", f"{QUEUE}&sort=-market_value",
     "/rebalancer/?f=drift:gte:2&q=client", f"/rebalancer/?{FIFTH}", "/rebalancer/pending/?f=",
-    "/rebalancer/history/?f=",
+    "/rebalancer/history/?f=", "/trading/rebalance/",
 )  # fmt: skip
 
 

@@ -185,7 +185,7 @@ def test_unknown_cost_that_would_be_sold(balanced):
 
 def test_far_from_its_target_unless_it_is_the_first_rebalance(balanced):
     """AGG at 25 % is 13 points below its 38 %, VTI at 73 % is 13 above its 60 %."""
-    assert keys(check_of(holding(balanced, 730, 500))) == ["far AGG below", "far VTI above"]
+    assert keys(check_of(holding(balanced, 730, 500))) == ["far AGG below 1", "far VTI above 1"]
     assert keys(check_of(holding(balanced, 730, 500, rebalanced=False))) == []
     assert keys(check_of(holding(balanced, 690, 580))) == []     # 9 points
 
@@ -193,10 +193,10 @@ def test_far_from_its_target_unless_it_is_the_first_rebalance(balanced):
 def test_an_acknowledged_reason_counts_again_when_it_changes(balanced):
     account = holding(balanced, 730, 500)
     assert check_of(account).status == Status.NEED_EXTRA_ATTENTION
-    Check.objects.update(acknowledged=["far AGG below", "far VTI above"])
+    Check.objects.update(acknowledged=["far AGG below 1", "far VTI above 1"])
     assert check_of(account).status == Status.OUT_OF_TOLERANCE
     make.lot(account, "AGG", 1800, cost=1)
-    assert keys(check_of(account)) == ["far AGG above", "far VTI below"]
+    assert keys(check_of(account)) == ["far AGG above 2", "far VTI below 2"]
     assert check_of(account).status == Status.NEED_EXTRA_ATTENTION
 
 

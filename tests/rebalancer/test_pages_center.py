@@ -399,11 +399,14 @@ class TestReasons:
         assert AuditLine.objects.filter(verb="reason.acknowledged").count() == 2
         checks.analyse()
         assert Check.objects.get(account__number="F1").status == Status.OUT_OF_TOLERANCE
-        make.restriction(Account.objects.get(number="F1"), "AGG", Restriction.Kind.NO_BUY)
-        checks.analyse()
-        check = Check.objects.get(account__number="F1")
-        assert check.status == Status.NEED_EXTRA_ATTENTION
-        assert check.reason.endswith("kept there by a restriction: no buy")
+        twice = "AGG 23.19 points below its target; VTI 21.48 points above its target"  # the firm's 10 points, twice
+        for shares, status, reason in (
+            (10, Status.OUT_OF_TOLERANCE, "Cash"), (340, Status.NEED_EXTRA_ATTENTION, twice),
+        ):  # fmt: skip
+            make.lot(Account.objects.get(number="F1"), "VTI", shares, cost=1)
+            checks.analyse()
+            check = Check.objects.get(account__number="F1")
+            assert (check.status, check.reason.startswith(reason)) == (status, True)
 
     def test_the_account_is_looked_at_again_soon(self, book, as_ann):
         page = behind(as_ann, "F1")
@@ -436,10 +439,10 @@ class TestReasons:
     def test_who_may_not(self, book, client):
         client.force_login(make.administrator())
         seen = behind(client, "F1").context["seen"]
-        assert acknowledge(client, "F1", ["far AGG below"], seen).status_code == 403
+        assert acknowledge(client, "F1", ["far AGG below 1"], seen).status_code == 403
         client.force_login(make.advisor("bob"))
         assert behind(client, "F1").status_code == 404
-        assert acknowledge(client, "F1", ["far AGG below"], seen).status_code == 404
+        assert acknowledge(client, "F1", ["far AGG below 1"], seen).status_code == 404
 
 
 @pytest.mark.parametrize("command", ["create", "review", "liquidate"])

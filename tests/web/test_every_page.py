@@ -20,6 +20,7 @@ EMPTY = {
     "/rebalancer/": "There are no accounts yet.",
     "/rebalancer/pending/": "No request is waiting for approval.",
     "/rebalancer/history/": "No request has ended yet.",
+    "/trading/rebalance/": "There are no accounts yet.",
 }
 WIDTHS = (1440, 1024)
 
@@ -43,6 +44,7 @@ def firm(desk):
     for account in accounts:
         make.lot(account, "VTI", 750, cost=60000)
         make.lot(account, "AGG", 400, cost=22000)
+    make.account("1099", name="Nobody", rebalancing_on=False, cash=Decimal(100))
     checks.analyse()
     first, ended = pending(desk, *accounts[:2]), pending(desk, accounts[2])
     batches.cancel(ended, by=desk)
@@ -71,6 +73,8 @@ def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
         "/rebalancer/?f=number:is:nobody", "/rebalancer/pending/?f=", "/rebalancer/history/?f=", *requests,
         f"/rebalancer/requests/{pending_one.pk}/accounts/{entry.pk}/",
         f"/rebalancer/pending/{pending_one.pk}/approve/", f"/rebalancer/pending/{ended.pk}/cancel/",
+        "/trading/rebalance/", f"/trading/rebalance/out-of-tolerance/{entry.portfolio_id}/?f=",
+        "/trading/rebalance/no-portfolio/?f=", f"/trading/rebalance/accounts/{entry.account_id}/",
     ):  # fmt: skip
         page.goto(address)
         expect(page.locator("h1")).to_have_count(1)
