@@ -16,7 +16,7 @@ from .processes import kill, spawn, stop
 
 DEFAULT_PORT = 8000
 PORTS_TRIED = 50
-PAGE_WITHIN = 60.0  # seconds
+PAGE_WITHIN = 180.0  # seconds; whoever ends meanwhile is noticed at once
 LOOK_EVERY = 0.3
 STOP_PATIENCE = 15.0  # for tasks under way; what is cut off is done again after the next start
 RESTARTS = 5  # within RESTARTS_WITHIN seconds; then the firm gives up
@@ -58,11 +58,12 @@ def catch_signals():
 
 def run(home, children):
     started = time.monotonic()
+    wanted = wanted_port()
     say("Starting the database and the message queue ..." if home.servers_to_embed() else "Using the servers given ...")
     embedded = home.use_servers()
     say("Preparing the database ...")
     people = prepare(home, children, seed="postgres" in embedded)
-    host, port = listening_at()
+    host, port = listening_at(wanted)
     say("Starting web, worker and beat ...")
     for name, command in commands(home, host, port).items():
         children.start(name, command)
@@ -84,13 +85,16 @@ def prepare(home, children, seed):
     return people.rstrip()
 
 
-def listening_at():
-    """Host and port of the web: this machine only, unless ALLOWED_HOSTS expects others; the first free port."""
-    host = "0.0.0.0" if os.environ.get("ALLOWED_HOSTS") else "127.0.0.1"
+def wanted_port():
     try:
-        wanted = int(os.environ.get("PORT") or DEFAULT_PORT)
+        return int(os.environ.get("PORT") or DEFAULT_PORT)
     except ValueError:
         raise Problem(f"PORT must be a number, not {os.environ['PORT']!r}.") from None
+
+
+def listening_at(wanted):
+    """Host and port of the web: this machine only, unless ALLOWED_HOSTS expects others; the first free port."""
+    host = "0.0.0.0" if os.environ.get("ALLOWED_HOSTS") else "127.0.0.1"
     for port in range(wanted, wanted + PORTS_TRIED):
         if is_free(host, port):
             if port != wanted:

@@ -26,7 +26,7 @@ from .console import Problem, tail
 ROOT = Path(__file__).resolve().parent.parent
 VARIABLES = {"postgres": "DATABASE_URL", "valkey": "REDIS_URL"}
 LONGEST_SOCKET_FOLDER = 80  # bytes; a socket's whole path has 107
-STARTS_WITHIN = 60.0  # seconds
+STARTS_WITHIN = 240.0  # seconds; should it end meanwhile, that is noticed at once
 
 
 @dataclass

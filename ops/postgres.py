@@ -28,7 +28,8 @@ NEWEST = "18"
 NAME = "rebalancer"  # of the database and of its user
 PORT = "5432"  # no port is opened; it only names the socket
 ROOT_FOLDER = Path("/var/lib/rebalancer")  # as root: programs and clusters that another user must reach
-READY_WITHIN = 30.0  # seconds
+READY_WITHIN = 180.0  # seconds: a recovery on a slow disk takes its time; should it end, that is noticed at once
+GONE_WITHIN = 30.0
 STOPS_WITHIN = 15.0
 IN_ORDER = signal.SIGINT  # "fast"; hangs where the server is just recovering from a crash (seen with 18.4)
 AT_ONCE = signal.SIGQUIT  # "immediate"; always ends, loses nothing committed, the next start has to recover
@@ -131,12 +132,12 @@ class Postgres:
 
     def _wait_for_predecessor(self):
         """End a server that outlived its keeper (where the system can't end it for us); let it put things away."""
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + GONE_WITHIN
         asked = False
         while (pid := self._predecessor()) is not None:
             if time.monotonic() > deadline:
                 raise Problem(f"Another PostgreSQL (process {pid}) still runs on {self.data}. Stop it and try again.")
-            if not asked and time.monotonic() > deadline - READY_WITHIN / 2:
+            if not asked and time.monotonic() > deadline - GONE_WITHIN / 2:
                 os.kill(pid, AT_ONCE)
                 asked = True
             time.sleep(0.05)

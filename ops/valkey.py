@@ -11,7 +11,7 @@ from pathlib import Path
 from .console import Problem, tail
 from .processes import spawn, stop
 
-READY_WITHIN = 10.0  # seconds
+READY_WITHIN = 60.0  # seconds; should it end meanwhile, that is noticed at once
 
 
 def program():

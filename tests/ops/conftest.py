@@ -1,5 +1,6 @@
-"""A home of its own for each test of the launcher."""
+"""A home of its own for each test of the launcher, or for those of a module that leave it as it is."""
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,8 +10,8 @@ import pytest
 from tests.processes import bare_environment, eventually, processes_of
 
 
-@pytest.fixture
-def home():
+@contextlib.contextmanager
+def home_of_its_own():
     """A folder that the database's user can reach too; what is put elsewhere on the home's word goes with it."""
     folder = Path(tempfile.mkdtemp(prefix="rebalancer-home-", dir="/tmp"))
     folder.chmod(0o755)
@@ -22,6 +23,12 @@ def home():
     if elsewhere.exists():
         shutil.rmtree(Path(elsewhere.read_text().strip()).parent)
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def home():
+    with home_of_its_own() as folder:
+        yield folder
 
 
 @pytest.fixture

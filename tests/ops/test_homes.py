@@ -1,5 +1,6 @@
 """The embedded servers of a home: shared by its commands, stopped by the last, separate from other homes'."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,7 +13,9 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests.processes import PATIENCE, ROOT, eventually, is_up, of, processes_of, run
+from tests.processes import PATIENCE, ROOT, bare_environment, eventually, is_up, of, processes_of, run
+
+from .conftest import home_of_its_own
 
 WRITE = "from accounts.models import Household; Household.objects.create(name='Here')"
 COUNT = "from accounts.models import Household; print(Household.objects.count())"
@@ -26,17 +29,30 @@ def running(home, name):
     return json.loads((home / name / "running.json").read_text())
 
 
-@pytest.fixture
-def long_command(environment):
+@contextlib.contextmanager
+def keeping_up(home):
     """A command that keeps a home's servers in use until its standard input is closed."""
     process = subprocess.Popen(
         [ROOT / "run", "manage", "shell", "--no-imports", "-c", "print('ready', flush=True); input()"],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=bare_environment(home), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout.readline() == "ready\n", process.stderr.read()
     yield process
     process.kill()
     process.communicate()
+
+
+@pytest.fixture
+def long_command(home):
+    with keeping_up(home) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def open_home():
+    """A home whose servers are up, for tests that leave it as it is."""
+    with home_of_its_own() as home, keeping_up(home):
+        yield home
 
 
 def test_a_command_says_its_data_on_standard_output_and_nothing_else(home):
@@ -47,16 +63,14 @@ def test_a_command_says_its_data_on_standard_output_and_nothing_else(home):
     assert processes_of(home) == {}
 
 
-def test_the_exit_code_is_the_commands(home):
-    assert shell("raise SystemExit(7)", home).returncode == 7
-    assert run("manage", "no_such_command", home=home).returncode == 1
+def test_the_exit_code_is_the_commands(open_home):
+    assert shell("raise SystemExit(7)", open_home).returncode == 7
+    assert run("manage", "no_such_command", home=open_home).returncode == 1
 
 
 def test_two_homes_are_two_firms(home):
-    other = home / "other"
-    assert shell(WRITE, home).returncode == 0
-    assert shell(COUNT, home).stdout == "1\n"
-    assert shell(COUNT, other).stdout == "0\n"
+    assert shell(f"{WRITE}; {COUNT}", home).stdout == "1\n"
+    assert shell(COUNT, home / "other").stdout == "0\n"
 
 
 def test_commands_of_one_home_share_its_servers_and_the_last_one_stops_them(home, long_command):
@@ -129,8 +143,8 @@ def test_an_outside_database_takes_the_embedded_ones_place(home, tmp_path):
     assert (home / "valkey").exists()
 
 
-def test_the_socket_is_in_a_private_folder_and_no_port_is_open(home, long_command):
-    url = running(home, "postgres")["url"]
+def test_the_socket_is_in_a_private_folder_and_no_port_is_open(open_home):
+    url = running(open_home, "postgres")["url"]
     folder = Path(url.partition("host=")[2])
     assert folder.stat().st_mode & 0o777 == 0o700
     with psycopg2.connect(url.replace("@:5432/", "@/")) as line, line.cursor() as cursor:
