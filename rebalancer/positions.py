@@ -13,15 +13,14 @@ from django.utils.http import urlencode
 
 from accounts.bulk import one_moment
 from accounts.listing.address import term
-from accounts.listing.figures import NO_BREAK
 from accounts.listing.filters import ANY
 from accounts.models import Account, Component, ModelWeight, Position, Restriction, Security
 from accounts.money import HUNDRED, amount, shares
 from accounts.selectors import last_prices
 from rebalancer import quotes
-from rebalancer.engine import CASH, Drift, Reason, check, in_words
+from rebalancer.engine import CASH, Drift, Reason, check
 from rebalancer.loading import Loaded, load
-from rebalancer.recommended import MODEL, scale_of, sleeve_words
+from rebalancer.recommended import MODEL, reason_words, scale_of, sleeve_words
 from tax.selectors import Gains
 from trading import sessions
 
@@ -65,6 +64,7 @@ class Line:
     priced_at: datetime | None = None
     on_scale: Weighed | None = None
     why: str = ""
+    aside: Reason = Reason.NONE  # why it is no part of the weights
     gains: Gains = field(default_factory=Gains)
 
     @property
@@ -82,8 +82,9 @@ class Line:
         return urlencode([("f", one) for one in terms])
 
     def order(self):
-        target = self.on_scale.target if self.on_scale else Decimal(0)
-        return -target, self.symbol
+        """The largest targets first, then what weighs most."""
+        target, weight = (self.on_scale.target, self.on_scale.weight) if self.on_scale else (Decimal(0), Decimal(0))
+        return -target, -weight, self.symbol
 
 
 @dataclass(frozen=True)
@@ -229,17 +230,17 @@ def _judged(loaded, drift, row, bounds, restriction):
     book = loaded.book
     weight, target, lower, upper = bounds
     figures = {"weight": weight, "threshold": (lower, upper)}
-    outside = _words(Reason.OUTSIDE_THRESHOLD if target else Reason.NO_TARGET, **figures)
-    rule = _words(int(book.why[row]), other=loaded.other.get(row, "")) + _until(restriction)
+    outside = reason_words(Reason.OUTSIDE_THRESHOLD if target else Reason.NO_TARGET, **figures)
+    rule = reason_words(int(book.why[row]), other=loaded.other.get(row, "")) + _until(restriction)
     if drift.triggers[row]:
-        return "triggers", outside
+        return "triggers", f"{outside}; {rule}" if rule else outside
     if drift.outside[row]:
         held_back = int(drift.held_back[row])
-        words = rule if held_back == book.why[row] else _words(held_back)
+        words = rule if held_back == book.why[row] else reason_words(held_back)
         return "kept", f"{outside}; {words or 'does not trigger'}"
     if drift.scale.threshold.outside[row]:
-        return "", _words(Reason.NEAREST_STEP)
-    return "", rule or _words(Reason.INSIDE_THRESHOLD, **figures)
+        return "", reason_words(Reason.NEAREST_STEP)
+    return "", rule or reason_words(Reason.INSIDE_THRESHOLD, **figures)
 
 
 def _until(restriction):
@@ -254,7 +255,7 @@ def _aside(loaded):
         Line(
             sleeve, security, loaded.sleeves[sleeve], loaded.symbols[security], shares(units),
             price=_of(loaded.prices.get(security), "price"), priced_at=_of(loaded.prices.get(security), "as_of"),
-            why=_words(reason),
+            why=reason_words(reason), aside=Reason(reason),
         )
         for sleeve, security, units, reason in zip(*(column.tolist() for column in columns), strict=True)
     ]  # fmt: skip
@@ -269,11 +270,11 @@ def _cash(drift: Drift):
     columns = (drift.scale.cash_weight, book.cash_target, book.cash_lower, book.cash_upper)
     weight, target, lower, upper = (_percent(one[0]) for one in columns)
     figures = {"weight": weight, "threshold": (lower, upper)}
-    outside = _words(Reason.OUTSIDE_THRESHOLD, **figures)
+    outside = reason_words(Reason.OUTSIDE_THRESHOLD, **figures)
     if drift.high_cash[0] or drift.low_cash[0]:
         return Weighed(weight, target, lower, upper, "triggers", outside)
     if lower <= weight <= upper:
-        return Weighed(weight, target, lower, upper, why=_words(Reason.INSIDE_THRESHOLD, **figures))
+        return Weighed(weight, target, lower, upper, why=reason_words(Reason.INSIDE_THRESHOLD, **figures))
     why = "does not trigger" if not book.cash_triggers[0] else "no allowed trade brings it nearer"
     return Weighed(weight, target, lower, upper, "kept", f"{outside}; {why}")
 
@@ -285,11 +286,6 @@ def _parts(lines):
         by_sleeve.setdefault(line.sleeve, []).append(line)
     names = sorted(by_sleeve, key=lambda name: (name == PROTECTED, name.startswith(MODEL), name))
     return [Part(name, sorted(by_sleeve[name], key=Line.order)) for name in names]
-
-
-def _words(code, **figures):
-    """A reason in words that no line breaks before a percent sign."""
-    return in_words(code, **figures).replace(" %", f"{NO_BREAK}%")
 
 
 def _percent(share):
@@ -310,7 +306,7 @@ def _unweighed(account, refused):
     lines = [_held(one, prices.get(one.security_id)) for one in held]
     value = total(line.value for line in lines)
     inside = total(line.value for line in lines if line.sleeve != PROTECTED)
-    sweeps = total(line.value for line in lines if line.why == in_words(Reason.COUNTS_AS_CASH)) or Decimal(0)
+    sweeps = total(line.value for line in lines if line.aside == Reason.COUNTS_AS_CASH) or Decimal(0)
     return Holdings(
         parts=_parts(lines),
         refused=refused,
@@ -328,5 +324,5 @@ def _held(position, price):
         aside = Reason.COUNTS_AS_CASH
     return Line(
         position.sleeve_id, security.pk, sleeve, security.symbol, position.quantity,
-        price=price and price.price, priced_at=price and price.as_of, why=in_words(aside),
+        price=price and price.price, priced_at=price and price.as_of, why=reason_words(aside), aside=aside,
     )  # fmt: skip

@@ -13,8 +13,8 @@ from accounts import selectors as book
 from accounts.listing.pages import ListPage
 from accounts.models import Account, LotMethod, Restriction, Role, TaxStatus
 from accounts.services.accounts import DESK
-from accounts.templatetags.frame import address
 from rebalancer import positions, selectors
+from rebalancer.center import LIQUIDATED
 from rebalancer.filters import LotFilters, TransactionFilters, lot_rows, transaction_rows
 from rebalancer.states import Status
 from rebalancer.tables import ENTRY_BADGES, STATUS_BADGES, LotTable, TransactionTable
@@ -23,8 +23,10 @@ from trading import sessions
 from trading.selectors import accounts_with_open_orders, allocations, flat_moves
 
 from .accounts import SECTION
+from .center import SLUGS
 from .opening import MAY_NOT_OPEN
 
+FLOWS = (Status.NEW_WITHDRAWAL, Status.NEW_DEPOSIT)
 SHOWN = 10  # requests, orders, transactions: the newest of each
 CLOSED = "The account is closed."
 NOT_YOURS_TO_EDIT = "Set-aside cash and restrictions are changed by Operations and Administrators."
@@ -60,8 +62,24 @@ def frame(account, tab) -> dict:
         "tab": tab,
         "check": check,
         "status_badge": STATUS_BADGES[Status(check.status)] if check else "quiet",
-        "center_url": address("rebalancer:center"),
+        "behind": behind(account, check) if check and account.is_open else None,
     }
+
+
+@dataclass(frozen=True)
+class Link:
+    words: str
+    href: str
+
+
+def behind(account, check) -> Link | None:
+    """Where the Rebalance Center says or does more about the account's status."""
+    status = Status(check.status)
+    if check.attention or status in FLOWS:
+        return Link("What stands behind it", reverse("rebalancer:center_account", args=[account.pk]))
+    if status in LIQUIDATED:
+        return Link("Rebalance Center", reverse("rebalancer:center_status", args=[SLUGS[status]]))
+    return None
 
 
 def why_not_edit(account, user) -> str:

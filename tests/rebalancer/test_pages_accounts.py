@@ -183,7 +183,7 @@ class TestThePage:
         assert (found["VTI"].on_scale.weight, found["VTI"].on_scale.flag) == (Decimal(59), "")
         bonds = found["model:Income AGG"]
         assert (bonds.on_scale.weight, bonds.on_scale.target, bonds.on_scale.flag) == (9, 20, "triggers")
-        assert bonds.why == "outside threshold 16–24\N{NO-BREAK SPACE}%: 9\N{NO-BREAK SPACE}%"
+        assert bonds.why == "outside threshold 16.00–24.00\N{NO-BREAK SPACE}%: 9.00\N{NO-BREAK SPACE}%"
         assert bonds.gains.both.total is None
         assert found["protected VTI"].on_scale is None
         assert found["SPAXX"].why == "counts as cash"
@@ -206,6 +206,13 @@ class TestThePage:
         assert found["VTI"].why.endswith("no sell until 2099-01-31")
         assert found["AGG"].on_scale.flag == "triggers"
         assert [row.state for row in page.context["restrictions"]] == ["ended", "in force"]
+
+    def test_a_substitute_and_what_it_replaces_say_so(self, olive, book):
+        make.price("IVV", 500)
+        make.restriction(book, "VTI", Restriction.Kind.SUBSTITUTE, substitute="IVV", end=date(2099, 1, 31))
+        found = lines(olive.get(page_of(book)))
+        assert found["VTI"].why == "no target; replaced by IVV until 2099-01-31"
+        assert found["IVV"].why.endswith("; substitute for VTI")
 
     def test_a_holding_without_target_says_so(self, olive, book):
         make.price("GE", 10)

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from accounts.models import Account
 from rebalancer.services import batches, checks
 from tests import factories as make
 from tests.rebalancer.conftest import again, opened, pending
@@ -20,6 +21,7 @@ EMPTY = {
     "/rebalancer/": "There are no accounts yet.",
     "/rebalancer/pending/": "No request is waiting for approval.",
     "/rebalancer/history/": "No request has ended yet.",
+    "/clients/accounts/": "There are no accounts yet.",
     "/trading/rebalance/": "There are no accounts yet.",
 }
 WIDTHS = (1440, 1024)
@@ -79,6 +81,30 @@ def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
         page.goto(address)
         expect(page.locator("h1")).to_have_count(1)
         look(page, accessible)
+
+
+def test_the_pages_of_an_account(page, sign_in, desk, firm, accessible, provoked):
+    """One with a restriction, a flat position, a lot of unknown cost and another portfolio to choose; and off."""
+    account = Account.objects.get(number="1005")
+    account.linked_portfolios.set([make.portfolio("Growth", VTI=90, AGG=8)])
+    held = make.restriction(account, "VTI", "no_sell")
+    make.lot(account, "AGG", 10, cost=None, sleeve_of="protected")
+    Account.objects.filter(pk=account.pk).update(rebalancing_on=False)
+    sign_in(desk)
+    own = f"/clients/accounts/{account.pk}/"
+    for address in (
+        "/clients/accounts/?f=", "/clients/accounts/?f=state:any:closed", own, f"{own}lots/?f=",
+        f"{own}transactions/?f=", f"{own}rebalance/", f"{own}portfolio/", f"{own}switch/", f"{own}set-aside/",
+        f"{own}restrictions/{held.pk}/", f"{own}restrictions/{held.pk}/lift/",
+    ):  # fmt: skip
+        page.goto(address)
+        expect(page.locator("h1")).to_have_count(1)
+        look(page, accessible)
+    page.goto(f"{own}restrictions/add/")
+    page.get_by_role("button", name="Save restriction").click()
+    expect(page.get_by_role("alert").first).to_be_visible()
+    look(page, accessible)
+    provoked("400")
 
 
 def test_pages_with_nothing_on_them_say_what_to_do(page, sign_in, desk, accessible):
