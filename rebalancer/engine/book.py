@@ -4,7 +4,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from tax.relief import Method
+
 from . import segments
+from .reasons import Reason
 
 MICRO = 1_000_000
 ACCOUNT = {
@@ -108,27 +111,29 @@ class Book:
             offsets = getattr(self, name)
             if offsets.dtype != np.int64 or offsets.shape != (size + 1,) or offsets[0] != 0 or offsets[-1] != end:
                 raise BookError(f"{name}: wants int64 ({size + 1},) from 0 to {end}")
-            _refuse(name, segments.lengths(offsets) < 0, "goes backwards")
+            refuse(name, segments.lengths(offsets) < 0, "goes backwards")
 
     def _check_values(self):
         for name in (*ACCOUNT, *ROW):
             if getattr(self, name).dtype == np.float64:
-                _refuse(name, ~np.isfinite(getattr(self, name)), "is not a finite number")
+                refuse(name, ~np.isfinite(getattr(self, name)), "is not a finite number")
         for name in NOT_NEGATIVE:
-            _refuse(name, getattr(self, name) < 0, "is negative")
+            refuse(name, getattr(self, name) < 0, "is negative")
         for name, least in (("price", self.price), ("step", self.step), ("lot_units", self.lot_units)):
-            _refuse(name, least <= 0, "is not above zero")
+            refuse(name, least <= 0, "is not above zero")
         for prefix in ("cash_", ""):
             low, fit_low, target, fit_high, high = (
                 getattr(self, prefix + name) for name in ("lower", "fit_lower", "target", "fit_upper", "upper")
             )
             inside = (low <= fit_low) & (fit_low <= target) & (target <= fit_high) & (fit_high <= high)
-            _refuse(prefix + "target", ~inside, "has bounds that are not in order")
-        _refuse("lot_cost_cents", self.lot_cost_cents < -1, "is negative")
-        _refuse("security", ~self._rows_ascend(), "is not sorted by account, sleeve and security, or stands twice")
+            refuse(prefix + "target", ~inside, "has bounds that are not in order")
+        refuse("method", ~np.isin(self.method, list(Method)), "is no lot method")
+        refuse("why", (self.why < Reason.NONE) | (self.why > Reason.INACTIVE), "is no reason of a restriction")
+        refuse("lot_cost_cents", self.lot_cost_cents < -1, "is negative")
+        refuse("security", ~self._rows_ascend(), "is not sorted by account, sleeve and security, or stands twice")
         held = segments.sums(self.lot_units, self.lot_start)
-        _refuse("units", held != self.units, "is not the sum of its lots")
-        _refuse("lot_acquired", ~self._lots_age(), "is not in age order")
+        refuse("units", held != self.units, "is not the sum of its lots")
+        refuse("lot_acquired", ~self._lots_age(), "is not in age order")
 
     def _rows_ascend(self):
         fine = np.ones(len(self.units), dtype=bool)
@@ -147,6 +152,7 @@ class Book:
         return fine
 
 
-def _refuse(name, wrong, words):
+def refuse(name, wrong, words):
+    """Raise a BookError that names the field and its first wrong row, where `wrong` (bool) holds anywhere."""
     if wrong.any():
         raise BookError(f"{name}: row {int(np.argmax(wrong))} {words}")

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from . import cash, pairs, segments, size
-from .scale import Bands, Scale, down, up
+from .scale import MOST_STEPS, Bands, Scale, down, up
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +166,7 @@ def _settle_harder(scale, steps, forced, plan):
     _reach(scale, steps, plan, anchor, cents)  # so that no buy has to go for the sake of a few cents
     pairs.bring_near(scale, steps, plan.beyond, anchor, last)
     _let_bands_yield(scale, steps, last, plan.exact)
-    anywhere = _allowed(scale, np.full(len(steps), -np.inf), np.full(len(steps), np.inf))
+    anywhere = _allowed(scale, np.full(len(steps), -MOST_STEPS), np.full(len(steps), MOST_STEPS))
     _extend(scale, steps, anywhere, last, exact=False)  # what equal shares had to leave as too small a trade
     _keep_lower_bound(scale, steps, last)
     shortfall = _keep_cash_positive(scale, steps, plan.beyond)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from . import segments
-from .book import MICRO, Book
+from .book import MICRO, Book, refuse
 
 EPSILON = 1e-12  # of a weight: what float noise may add to a weight that stands exactly on a bound
 OF_ACCOUNTS = {"managed", "cash", "cash_weight", "rounding"}  # arrays of a Scale; the others are of rows
-MOST_STEPS = 9e15  # whole floats stay exact below it
+MOST_STEPS = 4e12  # a trade's: so many shares still fit into 64 bits of millionths, beside as many that are held
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +77,19 @@ class Scale:
 
 
 def put_on_scale(book):
-    """Weigh a Book. V must be above zero in every account."""
+    """Weigh a Book. V must be above zero in every account, else BookError."""
     owner = np.repeat(np.arange(len(book.account)), segments.lengths(book.start))
     value = book.units * book.price / MICRO
     invested = segments.sums(value, book.start)
     managed = (book.cash_cents - book.set_aside_cents) / 100 + invested
-    assert (managed > 0).all(), "loading refuses V <= 0"
+    refuse("account", ~(managed > 0), "has no managed value above zero")
     row_managed = managed[owner]
     weight = value / row_managed
     step_value = book.step * book.price / MICRO
     minimum = np.maximum(book.minimum_dollars, book.minimum_weight * managed)
     most_sold = (book.units // book.step).astype(np.float64)
     target_at = _steps_to(book.target, value, row_managed, step_value)
-    minimum_steps = minimum[owner] / step_value
+    minimum_steps = _clip(minimum[owner] / step_value)
     return Scale(
         book=book,
         owner=owner,
@@ -104,7 +104,7 @@ def put_on_scale(book):
         target_at=target_at,
         to_target=np.maximum(_nearest(target_at), -most_sold),
         grain=np.maximum(minimum_steps, 1.0),
-        least_trade=up(_clip(minimum_steps)),
+        least_trade=up(minimum_steps),
         threshold=_bands(book.lower, book.upper, value, row_managed, weight, step_value),
         precision=_bands(book.fit_lower, book.fit_upper, value, row_managed, weight, step_value),
     )

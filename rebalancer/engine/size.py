@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from .scale import MOST_STEPS
+
 
 def allowed(scale, steps):
     """Cut trades down to what restrictions and holdings allow."""
     book = scale.book
     forbidden = ((steps > 0) & ~book.may_buy) | ((steps < 0) & ~book.may_sell)
-    steps = np.maximum(steps, -scale.most_sold)
+    steps = np.clip(steps, -scale.most_sold, MOST_STEPS)
     steps[forbidden] = 0.0
     return steps
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 
@@ -65,27 +66,27 @@ class Row:
     triggers: bool = True
     lots: tuple[Lot, ...] = ()
 
-    @property
+    @cached_property
     def held(self):
         return sum((exact(lot.shares) for lot in self.lots), Fraction(0)) if self.lots else exact(self.shares)
 
-    @property
+    @cached_property
     def value(self):
         return self.held * exact(self.price)
 
-    @property
+    @cached_property
     def step_value(self):
         return exact(self.step) * exact(self.price)
 
-    @property
+    @cached_property
     def bounds(self):
         return self.band.bounds(exact(self.target)) if exact(self.target) else (Fraction(0),) * 4
 
-    @property
+    @cached_property
     def may_buy(self):
         return self.rule not in NO_BUYS
 
-    @property
+    @cached_property
     def may_sell(self):
         return self.rule not in NO_SALES
 
@@ -104,33 +105,33 @@ class Account:
     method: Method = Method.FIFO
     key: int = 1
 
-    @property
+    @cached_property
     def value(self):
         """V."""
         return sum((row.value for row in self.rows), Fraction(0)) + exact(self.cash) - exact(self.set_aside)
 
-    @property
+    @cached_property
     def available(self):
         return exact(self.cash) - exact(self.set_aside) - exact(self.reserved)
 
-    @property
+    @cached_property
     def target_cash(self):
         rest = 100 - sum((exact(row.target) for row in self.rows), Fraction(0))
         return rest if self.cash_target is None else exact(self.cash_target)
 
-    @property
+    @cached_property
     def cash_bounds(self):
         """Around 0 % the settings for 0 % count: up to 1 % (threshold) and 0.5 % (precision)."""
         if self.target_cash:
             return self.cash_band.bounds(self.target_cash)
         return Fraction(0), Fraction(1), Fraction(0), Fraction(1, 2)
 
-    @property
+    @cached_property
     def least_trade(self):
         """Dollars of the smallest trade."""
         return max(exact(self.minimum), exact(self.minimum_percent) * self.value / 100)
 
-    @property
+    @cached_property
     def sorted_rows(self):
         return sorted(self.rows, key=lambda row: (row.sleeve, row.symbol))
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from rebalancer.engine import Reason, check, propose
 
@@ -25,15 +26,15 @@ class End:
     reason: Reason
     note: Reason
 
-    @property
+    @cached_property
     def after(self):
         return self.row.held + self.trade
 
-    @property
+    @cached_property
     def value(self):
         return self.after * exact(self.row.price)
 
-    @property
+    @cached_property
     def dollars(self):
         return abs(self.trade) * exact(self.row.price)
 
@@ -51,19 +52,19 @@ class Outcome:
     ends: tuple[End, ...]
     shortfall: float
 
-    @property
+    @cached_property
     def trades(self):
         return [end for end in self.ends if end.trade]
 
-    @property
+    @cached_property
     def buys(self):
         return [end for end in self.ends if end.trade > 0]
 
-    @property
+    @cached_property
     def turnover(self):
         return sum((end.dollars for end in self.ends), Fraction(0))
 
-    @property
+    @cached_property
     def cash(self):
         """Ending available cash."""
         return self.account.available - sum((end.trade * exact(end.row.price) for end in self.ends), Fraction(0))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rebalancer.engine import Book, BookError
+from rebalancer.engine import LOGICS, Book, BookError, Reason, check, propose
 
 from .building import Lot, Row, account, book
 
@@ -52,6 +52,10 @@ def changed(name, row, value):
     ("minimum_dollars", 0, -1.0, "minimum_dollars: row 0 is negative"),
     ("minimum_weight", 1, np.nan, "minimum_weight: row 1 is not a finite number"),
     ("lot_units", 2, 0, "lot_units: row 2 is not above zero"),
+    ("method", 1, 4, "method: row 1 is no lot method"),
+    ("method", 0, -1, "method: row 0 is no lot method"),
+    ("why", 2, Reason.RAISES_CASH, "why: row 2 is no reason of a restriction"),
+    ("why", 0, -1, "why: row 0 is no reason of a restriction"),
     ("lot_cost_cents", 3, -2, "lot_cost_cents: row 3 is negative"),
     ("lot_acquired", 2, 0, "lot_acquired: row 2 is not in age order"),
     ("start", 1, 4, "start: row 1 goes backwards"),
@@ -83,6 +87,17 @@ def test_a_wrong_length_is_refused(name):
         book(*TWO, **{name: array[:-1]})
     with pytest.raises(BookError):
         book(*TWO, **{name: array.reshape(-1, 1)})
+
+
+@pytest.mark.parametrize("cash", [-1000, -5000, -1000 + 1])
+def test_an_account_without_managed_value_is_refused_by_its_row(cash):
+    """Its weights have no meaning: what loads accounts keeps it out, and fails it alone."""
+    made = book(*TWO, account(Row("VTI", 10, 100, 90), cash=cash, set_aside=1, key=3))
+    with pytest.raises(BookError, match="account: row 2 has no managed value above zero"):
+        check(made)
+    for logic in LOGICS:
+        with pytest.raises(BookError, match="account: row 2 has"):
+            propose(made, logic, 20_777)
 
 
 def test_what_was_taken_in_cannot_be_changed():
