@@ -2,6 +2,7 @@
 
 import doctest
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from rebalancer.engine import Reason
 from tax.relief import Lots, Method, Sales, relieve
 from tax.terms import is_long_term
 
-from .building import MICRO, TODAY, Account, Row, day
+from .building import MICRO, TODAY, Account, Band, Row, day
 from .rules import outcome
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "engine.md"
@@ -43,7 +44,7 @@ def _setting(name, text, otherwise):
 def _account(text, rows):
     cash = next(row for row in rows if row[0] == "cash")
     return Account(
-        tuple(_row(*row[:5]) for row in rows if row[0] != "cash"),
+        tuple(_row(text, *row[:5]) for row in rows if row[0] != "cash"),
         cash=number(cash[1]),
         cash_target=number(cash[3]),
         minimum=_setting("Minimum trade", text, 100),
@@ -51,12 +52,20 @@ def _account(text, rows):
     )
 
 
-def _row(name, held, price, target, rule):
+def _row(text, name, held, price, target, rule):
     symbol, _, sleeve = name.partition(" in ")
     step = "0.001" if symbol.endswith("X") else 1
-    return Row(
-        symbol, number(held), number(price), number(target), sleeve=int(bool(sleeve)), step=step, rule=RULES[rule]
-    )
+    band = _band(text, symbol, Fraction(number(target)))
+    return Row(symbol, number(held), number(price), number(target), band, int(bool(sleeve)), step, RULES[rule])
+
+
+def _band(text, symbol, target):
+    """The band that the text gives a symbol ("VTI's threshold is 9–13 %, its precision 9.5–10.5 %"), or the default."""
+    found = re.search(symbol + r"'s threshold is ([\d.]+)–([\d.]+) %, its precision ([\d.]+)–([\d.]+) %", text)
+    if not found:
+        return Band()
+    lower, upper, fit_lower, fit_upper = map(Fraction, found.groups())
+    return Band(target - lower, upper - target, target - fit_lower, fit_upper - target, absolute=True)
 
 
 @pytest.mark.parametrize(("text", "rows"), [pytest.param(text, rows, id=head) for head, text, rows in examples()])
@@ -84,8 +93,19 @@ def test_the_lots_that_go():
         assert taken.tolist() == [int(row[place] or 0) for row in cells], method.name
 
 
+def test_the_holding_period():
+    lines = DOCUMENT.read_text(encoding="utf-8").split("| case | acquired |")[1].split("\n\n")[0].splitlines()[2:]
+    assert len(lines) == 13
+    for line in lines:
+        acquired, begins, last_short, first_long = (day(cell.strip()) for cell in line.strip("|").split("|")[1:])
+        assert begins == acquired + 1
+        terms = [bool(is_long_term(np.array([acquired]), sold)[0]) for sold in (last_short, first_long)]
+        assert (first_long - last_short, terms) == (1, [False, True]), line
+
+
 def test_every_rule_has_its_example():
-    assert len(list(examples())) >= 12
+    assert len(list(examples())) >= 23
+    assert {row[4] for _, _, rows in examples() for row in rows} == set(RULES)
 
 
 def test_the_example_runs():
