@@ -40,7 +40,6 @@ def at(mapping, key):
     return mapping.get(key, "")
 
 
-@register.simple_tag(name="named_address")
 def address(name):
     """The address of that name, or "" where the product has no such page."""
     try:

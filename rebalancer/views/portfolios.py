@@ -90,7 +90,8 @@ def portfolio(request, pk, number=None):
         "picture": picture,
         "names": names_of(one.symbol for one in picture.flattened),
         "models": dict(Model.objects.filter(name__in=picture.models).values_list("name", "pk")),
-        "queue_link": queue_link(found),
+        "accounts_link": held_to(found, "rebalancer:accounts"),
+        "queue_link": held_to(found, "rebalancer:queue"),
         "share_out": share(found.out_count, found.accounts_count),
     }
     return render(request, "rebalancer/portfolio.html", framed | context)
@@ -199,9 +200,9 @@ def uses(user, model):
     return [(one, weights[one.pk]) for one in found]
 
 
-def queue_link(portfolio):
-    """The accounts of a portfolio that are to be rebalanced."""
-    return f"{reverse('rebalancer:queue')}?{urlencode({'f': term('portfolio', 'any', portfolio.name)})}"
+def held_to(portfolio, page):
+    """A list of accounts, filtered by the portfolio."""
+    return f"{reverse(page)}?{urlencode({'f': term('portfolio', 'any', portfolio.name)})}"
 
 
 def share(part, whole):

@@ -23,6 +23,8 @@ EMPTY = {
     "/rebalancer/history/": "No request has ended yet.",
     "/clients/accounts/": "There are no accounts yet.",
     "/trading/rebalance/": "There are no accounts yet.",
+    "/portfolios/": "There are no portfolios yet.",
+    "/models/": "There are no models yet.",
 }
 WIDTHS = (1440, 1024)
 
@@ -69,7 +71,7 @@ def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
     sign_in(desk)
     pending_one, _, ended = firm
     requests = [f"/rebalancer/requests/{batch.pk}/" for batch in firm]
-    entry = pending_one.entries.first()
+    entry, core = pending_one.entries.first(), make.model("Core", AGG=60, VTI=40)
     for address in (
         "/rebalancer/?f=", "/rebalancer/?f=&add=portfolio", "/rebalancer/?f=cash:gte:5k", "/rebalancer/?f=&page=99",
         "/rebalancer/?f=number:is:nobody", "/rebalancer/pending/?f=", "/rebalancer/history/?f=", *requests,
@@ -77,6 +79,8 @@ def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
         f"/rebalancer/pending/{pending_one.pk}/approve/", f"/rebalancer/pending/{ended.pk}/cancel/",
         "/trading/rebalance/", f"/trading/rebalance/out-of-tolerance/{entry.portfolio_id}/?f=",
         "/trading/rebalance/no-portfolio/?f=", f"/trading/rebalance/accounts/{entry.account_id}/",
+        "/portfolios/?f=", "/models/?f=", f"/portfolios/{entry.portfolio_id}/", f"/models/{core.pk}/",
+        f"/portfolios/{entry.portfolio_id}/versions/1/", f"/portfolios/{entry.portfolio_id}/changes/",
     ):  # fmt: skip
         page.goto(address)
         expect(page.locator("h1")).to_have_count(1)
