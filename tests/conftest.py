@@ -3,6 +3,8 @@
 import os
 
 import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 from django.db import connections
 from hypothesis import HealthCheck, settings
@@ -13,6 +15,16 @@ PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("default", max_examples=100, **PATIENT)
 settings.register_profile("slow", max_examples=2_000, **PATIENT)  # `./run fuzz`
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+class QuickHasher(PBKDF2PasswordHasher):
+    """As in production, but for the time it takes on purpose."""
+
+    iterations = 1
+
+
+def pytest_configure():
+    django_settings.PASSWORD_HASHERS = [f"{__name__}.QuickHasher"]
 
 
 def pytest_collection_modifyitems(items):
