@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from playwright.sync_api import expect
 
-from accounts.models import TaxStatus
+from accounts.models import Account, TaxStatus
 from rebalancer.models import Batch, Entry
 from rebalancer.services import batches, checks
 from rebalancer.states import BatchState
@@ -275,3 +275,83 @@ def test_the_logic_is_switched_after_a_confirmation(page, worker, book, desk, si
     page.wait_for_load_state()
     worked_on(page, batch, BatchState.PENDING_APPROVAL)
     assert again(batch).logic == "min_transaction"
+
+
+def test_an_account_is_removed_from_its_page_and_can_not_be_selected_again(page, book, desk, sign_in):
+    batch = pending(desk, *book[:3])
+    sign_in(desk)
+    page.goto(f"{at(batch)}?f=result:any:proposed")
+    page.get_by_role("link", name="1001", exact=True).click()
+    arrived(page, re.compile("^1001 in Request"))
+    expect(page.locator(".titlerow")).to_contain_text("2 of 3 under the filter")
+    button(page, "Remove from request").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1001 Client 1 Trust will not be rebalanced, and goes back to the queue")
+    dialog.get_by_role("button", name="Keep as it is").click()
+    expect(dialog).to_be_hidden()
+    button(page, "Remove from request").click()
+    dialog.get_by_role("button", name="Remove from request").click()
+    expect(page.get_by_role("status").first).to_contain_text("1 account removed from request")
+    arrived(page, re.compile("^1001 in Request"))
+    expect(state(page)).to_have_text("Removed")
+    expect(button(page, "Remove from request")).to_have_count(0)
+    expect(page.locator(".titlerow")).to_contain_text("not under the filter")
+    page.get_by_role("link", name="next ›").click()
+    arrived(page, re.compile("^1002 in Request"))
+    page.get_by_role("link", name=f"Request {batch.pk}").click()
+    arrived(page, re.compile("^Request"))
+    expect(page.locator(".pager-count")).to_have_text("1–2 of 2")
+    expect(page.locator(".fact").first).to_contain_text("0 failed · 1 removed")
+    page.goto(f"{at(batch)}?f=")
+    expect(page.locator("#listing tbody tr").nth(1)).to_contain_text("Removed")
+    expect(page.get_by_role("checkbox", name="Select 1001 ")).to_be_disabled()
+    page.locator("#pick-page").check()
+    expect(page.locator("#selection strong")).to_have_text("2 selected")
+
+
+def test_the_batch_buttons_act_on_all_open_accounts_whatever_the_filter_shows(page, book, desk, sign_in):
+    cancelled, approved = pending(desk, *book[:3]), pending(desk, *book[3:])
+    sign_in(desk)
+    for batch, name, said in (
+        (cancelled, "Cancel request", "3 accounts back in the queue"),
+        (approved, "Approve 3 accounts", "is approved for 3 accounts"),
+    ):
+        page.goto(f"{at(batch)}?q=100{0 if batch == cancelled else 3}")
+        expect(page.locator(".pager-count")).to_have_text("1–1 of 1")
+        button(page, name).click()
+        page.get_by_role("dialog").get_by_role("button", name=name).click()
+        expect(page.locator("#messages")).to_contain_text(said)
+    assert set(cancelled.entries.values_list("state", flat=True)) == {"cancelled"}
+    assert again(cancelled).state == BatchState.CANCELLED
+    assert again(approved).approved_by == desk
+
+
+def test_accounts_that_changed_are_named_and_only_these_are_proposed_anew(page, book, desk, sign_in, accessible):
+    batch = pending(desk, *book[:3])
+    Account.objects.filter(pk=book[1].pk).update(cash=Decimal(9000))
+    sign_in(desk)
+    page.goto(at(batch))
+    button(page, "Approve 3 accounts").click()
+    page.get_by_role("dialog").get_by_role("button", name="Approve 3 accounts").click()
+    expect(page.locator("#messages")).to_contain_text("Nothing was approved: 1 account changed since proposing.")
+    arrived(page, re.compile("^Request"))
+    changed = page.locator(".changed")
+    expect(changed.get_by_role("listitem")).to_have_text("1001 Client 1 Trust: cash $5,100.00 → $9,000.00")
+    accessible()
+    changed.get_by_role("link").click()
+    arrived(page, re.compile("^1001 in Request"))
+    expect(changed).to_contain_text("cash $5,100.00 → $9,000.00")
+    page.get_by_role("link", name=f"Request {batch.pk}").click()
+    arrived(page, re.compile("^Request"))
+    page.get_by_role("button", name="Propose 1 account anew").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The other proposals stay as they are.")
+    dialog.get_by_role("button", name="Propose 1 account anew").click()
+    expect(page.locator("#messages")).to_contain_text("1 account of request")
+    batches.propose_batch(batch.pk)
+    page.goto(at(batch))
+    expect(changed).to_have_count(0)
+    button(page, "Approve 3 accounts").click()
+    page.get_by_role("dialog").get_by_role("button", name="Approve 3 accounts").click()
+    expect(page.locator("#messages")).to_contain_text("is approved for 3 accounts")
+    arrived(page, re.compile("^Request"))
