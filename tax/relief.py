@@ -48,8 +48,14 @@ class Sales:
     trade_day: int  # days since 1970-01-01
 
     def of(self, chosen):
-        arrays = (self.first, self.count, self.units, self.method, self.price)
-        return Sales(*(array[chosen] for array in arrays), trade_day=self.trade_day)
+        return Sales(
+            first=self.first[chosen],
+            count=self.count[chosen],
+            units=self.units[chosen],
+            method=self.method[chosen],
+            price=self.price[chosen],
+            trade_day=self.trade_day,
+        )
 
 
 def relieve(lots: Lots, sales: Sales):
