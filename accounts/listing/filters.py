@@ -101,6 +101,8 @@ class ColumnFilter(django_filters.Filter):
         """Read one term whole, or raise ValidationError."""
         if condition not in self.conditions:
             raise ValidationError(f"{self.label} has no condition “{condition}”.")
+        if not all(text.strip() for text in texts):
+            raise ValidationError(f"{self.label}: no value was given.")
         values = [self.read(text) for text in texts]
         if condition in (GTE, LTE) and len(values) != 1:
             raise ValidationError(f"{self.label} {SIGNS[condition]} takes one value.")

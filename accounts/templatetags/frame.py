@@ -24,6 +24,7 @@ def navlink(context, label, name, section, area="", close=""):
         "href": address(name),
         "here": here,
         "close": address(close) if shown and close else "",
+        "area": area,
         "csrf_token": context.get("csrf_token"),
     }
 

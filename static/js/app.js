@@ -58,6 +58,19 @@
     }
   });
 
+  // Closing a section, and signing out, also forget what was ticked in its lists (listing.js keeps that in this tab).
+  document.addEventListener("submit", (event) => {
+    const area = event.target.dataset.forgets;
+    if (area === undefined) {
+      return;
+    }
+    for (const name of Object.keys(sessionStorage)) {
+      if (name.startsWith("picks:") && (area === "" || name.split(":")[2] === area)) {
+        sessionStorage.removeItem(name);
+      }
+    }
+  });
+
   // A partial update that lands on the sign-in page means that the session ended: go there, and come back here after.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const landed = new URL(event.detail.xhr.responseURL || location.href);

@@ -8,6 +8,18 @@
 
   const atWork = () => [...document.querySelectorAll("#listing [data-at-work]")].map((one) => one.dataset.atWork);
 
+  // Somebody may have gone on to other rows while this was under way: what has no place any more is dropped.
+  function stillThere(html) {
+    const answer = document.createElement("template");
+    answer.innerHTML = html;
+    for (const part of answer.content.querySelectorAll("template")) {
+      if (!document.getElementById(part.content.firstElementChild.id)) {
+        part.remove();
+      }
+    }
+    return answer.innerHTML;
+  }
+
   // What is done now is said to those who do not see it.
   function tell(asked) {
     const still = new Set(atWork());
@@ -32,7 +44,7 @@
       if (new URL(answer.url).pathname === "/login/") {
         location.assign(`/login/?next=${encodeURIComponent(location.pathname + location.search)}`);
       } else if (answer.ok) {
-        htmx.swap(place, await answer.text(), { swapStyle: "none" });
+        htmx.swap(place, stillThere(await answer.text()), { swapStyle: "none" });
         tell(rows);
       }
     } catch {

@@ -148,6 +148,12 @@ class TestChips:
         assert response.context["chips"][0].error
         assert response.context["table"].drawn == []
 
+    @pytest.mark.parametrize("typed", ["column=custodian&condition=any", "column=cash&condition=gte&value=+"])
+    def test_nothing_chosen_or_typed_is_said(self, fetch, client, typed):
+        response = client.get(fetch(f"?{typed}").url)
+        assert response.context["chips"][0].error.endswith(": no value was given.")
+        assert response.context["table"].drawn == []
+
     def test_markup_in_an_address_stays_text(self, fetch):
         assert "<script>alert" not in text(fetch("?f=<script>alert(1)</script>&sort=<script>alert(1)</script>"))
 
