@@ -166,7 +166,7 @@ def _settle_harder(scale, steps, forced, plan):
     _reach(scale, steps, plan, anchor, cents)  # so that no buy has to go for the sake of a few cents
     pairs.bring_near(scale, steps, plan.beyond, anchor, last)
     _let_bands_yield(scale, steps, last, plan.exact)
-    anywhere = _allowed(scale, np.full(len(steps), -MOST_STEPS), np.full(len(steps), MOST_STEPS))
+    anywhere = _allowed(scale, np.full(len(steps), -np.inf), np.full(len(steps), np.inf))
     _extend(scale, steps, anywhere, last, exact=False)  # what equal shares had to leave as too small a trade
     _keep_lower_bound(scale, steps, last)
     shortfall = _keep_cash_positive(scale, steps, plan.beyond)
@@ -254,7 +254,8 @@ def _spend(scale, steps, need, rows, room, least, may):
     places = may.nonzero()[0]
     rows, room = rows[places], room[places]
     dollars = scale.step_value[rows]
-    cash.spend(need, steps, cash.Line(rows, scale.owner[rows], dollars, room, least[places], room * dollars))
+    most = np.minimum(room, MOST_STEPS)
+    cash.spend(need, steps, cash.Line(rows, scale.owner[rows], dollars, most, least[places], room * dollars))
 
 
 def _let_bands_yield(scale, steps, aim, exact):
