@@ -11,6 +11,7 @@ from django.db.models.functions import RowNumber
 
 from accounts.models import Account, Firm, Portfolio, RunRecord, Transaction
 from accounts.money import HUNDRED, amount
+from accounts.selectors import last_prices
 from rebalancer import flows, selectors
 from rebalancer.models import Check, Entry
 from rebalancer.states import Status
@@ -201,12 +202,12 @@ def new_flows(account: Account, check: Check) -> Flows:
         for one in found.select_related("security").order_by("date", "pk")
         if flows.is_new(one.date, one.recorded_at, day=check.business_day, **last)
     ]
-    prices = flows.last_prices() if any(not one.amount for one in new) else {}
+    prices = last_prices([one.security_id for one in new if not one.amount])
     firm = Firm.current()
     limit = max(firm.flow_dollars, amount(firm.flow_percent * (check.managed_value or 0) / HUNDRED))
     return Flows([_flow(one, prices.get(one.security_id)) for one in new], limit)
 
 
 def _flow(one, price):
-    value = amount(flows.dollars(one, price))
+    value = amount(flows.dollars(one, price and price.price))
     return Flow(one, value, in_kind=not one.amount and bool(one.quantity))

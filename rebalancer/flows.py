@@ -3,19 +3,10 @@
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from accounts import selectors as accounts_selectors
-from accounts.models import Price, Transaction
+from accounts.models import Transaction
 
 EXTERNAL = (Transaction.Kind.DEPOSIT, Transaction.Kind.WITHDRAWAL)
 RECENT = timedelta(days=30)  # how far back flows of an account count that was never rebalanced
-
-
-def last_prices() -> dict[int, Decimal]:
-    """The newest price of each security that nobody has questioned, however old: for pages, which wait for no market
-    calendar. Keys are security ids.
-    """
-    newest = accounts_selectors.newest_prices()
-    return {pk: one.price for pk, one in newest.items() if one.state != Price.State.QUESTIONED}
 
 
 def dollars(flow: Transaction, price: Decimal | None) -> Decimal:

@@ -8,7 +8,8 @@ from django.db.models import Q, QuerySet
 from accounts.listing.figures import quantity_text
 from accounts.models import Account, Restriction
 from accounts.money import amount
-from rebalancer import flows, selectors
+from accounts.selectors import last_prices
+from rebalancer import selectors
 from rebalancer.services import eligibility
 from rebalancer.states import Logic
 from trading import sessions
@@ -86,9 +87,10 @@ def liquidation(chosen: QuerySet[Account]) -> Liquidation:
     rows = whys.values_list("pk", "number", "name", "why_not", "hindrance")
     sellers = {pk: Seller(number, name, why or hindrance) for pk, number, name, why, hindrance in rows}
     kept = _kept(sellers)
-    prices = flows.last_prices()
+    prices = last_prices([row["security"] for row in listed.rows])
     for row in listed.rows:
-        sale = _sale(row, prices.get(row["security"]), kept.get((row["account"], row["security"]), ""))
+        price = prices.get(row["security"])
+        sale = _sale(row, price and price.price, kept.get((row["account"], row["security"]), ""))
         sellers[row["account"]].sales.append(sale)
     return Liquidation(listed.digest, list(sellers.values()))
 

@@ -1,11 +1,12 @@
 """What can be filtered on the Rebalancer's pages, and the rows that each of them lists."""
 
 from .accounts import AccountsFilters, LotFilters, TransactionFilters, account_rows, lot_rows, transaction_rows
+from .center import CenterFilters, center_rows
 from .request import RequestFilters, entry_rows
 from .tabs import HistoryFilters, PendingFilters, QueueFilters, batch_rows, history_rows, pending_rows, queue_rows
 
 __all__ = [
-    "AccountsFilters", "HistoryFilters", "LotFilters", "PendingFilters", "QueueFilters", "RequestFilters",
-    "TransactionFilters", "account_rows", "batch_rows", "entry_rows", "history_rows", "lot_rows", "pending_rows",
-    "queue_rows", "transaction_rows",
+    "AccountsFilters", "CenterFilters", "HistoryFilters", "LotFilters", "PendingFilters", "QueueFilters",
+    "RequestFilters", "TransactionFilters", "account_rows", "batch_rows", "center_rows", "entry_rows", "history_rows",
+    "lot_rows", "pending_rows", "queue_rows", "transaction_rows",
 ]  # fmt: skip

@@ -35,6 +35,7 @@ def details(row):
 class CenterTable(QueueTable):
     """Accounts of one status, from the last check of each."""
 
+    number = Column("Account", link="rebalancer:account")
     why = Column("Why", "check_row__reason", css="reason")
     hindrance = Column(
         "Left out because", "hindrance", draw=hindrance, text=lambda row: row["hindrance"], fields=("in_request",),

@@ -224,7 +224,7 @@ def asking(pk, what, label, css):
     """A link to the confirmation, which htmx brings into the page's dialog."""
     address = reverse(f"rebalancer:confirm_{what}", args=[pk])
     return format_html(
-        '<a class="btn btn-sm {css}" id="{what}-{pk}" href="{address}" hx-get="{address}" hx-target="#confirm-content" '
+        '<a class="btn btn-sm {css}" id="{what}-{pk}" href="{address}" hx-get="{address}" hx-target="#dialog-content" '
         'hx-swap="innerHTML" hx-push-url="false" hx-sync="this:replace">{label}'
         '<span class="visually-hidden"> request {pk}</span></a>',
         css=css, what=what, pk=pk, address=address, label=label,

@@ -12,11 +12,11 @@ from django.views.decorators.cache import never_cache
 from accounts.listing.pages import ListPage
 from accounts.models import Portfolio
 from rebalancer import center, selectors
-from rebalancer.filters.center import CenterFilters, center_rows
+from rebalancer.filters import CenterFilters, center_rows
 from rebalancer.forms import OFFERED
 from rebalancer.services.attention import MAY_NOT_ACKNOWLEDGE
 from rebalancer.states import Status
-from rebalancer.tables.center import CenterTable
+from rebalancer.tables import STATUS_BADGES, CenterTable
 
 from .opening import MAY_NOT_OPEN
 
@@ -166,6 +166,7 @@ class StatusPage(ListPage):
         return framed(self.request.user) | urls | {
             "place": self.place,
             "status": self.place.status,
+            "badge": STATUS_BADGES[self.place.status],
             "slug": SLUGS[self.place.status],
             "meaning": center.MEANINGS[self.place.status],
             "logics": OFFERED,

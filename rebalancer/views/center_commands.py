@@ -10,7 +10,7 @@ from accounts.listing.figures import plural
 from accounts.models import Account
 from accounts.services import audit
 from rebalancer import selectors, tasks
-from rebalancer.filters.center import CenterFilters
+from rebalancer.filters import CenterFilters
 from rebalancer.forms import GenerateForm
 from rebalancer.sales import liquidation
 from rebalancer.services import batches

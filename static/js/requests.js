@@ -1,5 +1,4 @@
-/* Pending Approval: rows at work are asked for again every five seconds while there are some and somebody looks;
-   a decision opens its dialog. */
+/* Pending Approval: rows at work are asked for again every five seconds while there are some and somebody looks. */
 (() => {
   "use strict";
 
@@ -55,24 +54,4 @@
   }
   setInterval(ask, EVERY);
   document.addEventListener("visibilitychange", ask);
-
-  const dialog = () => document.getElementById("confirm");
-  let asked = null; // the button that gets the focus back
-
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target?.id === "confirm-content") {
-      asked = event.detail.requestConfig.elt.id;
-      bootstrap.Modal.getOrCreateInstance(dialog()).show();
-    }
-  });
-  document.addEventListener("shown.bs.modal", (event) => {
-    if (event.target === dialog()) {
-      dialog().querySelector(".modal-footer .btn").focus();
-    }
-  });
-  document.addEventListener("hidden.bs.modal", (event) => {
-    if (event.target === dialog()) {
-      document.getElementById(asked)?.focus();
-    }
-  });
 })();

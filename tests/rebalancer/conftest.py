@@ -24,6 +24,18 @@ def ann(db):
 
 
 @pytest.fixture
+def as_ann(client, ann):
+    client.force_login(ann)
+    return client
+
+
+@pytest.fixture
+def as_desk(client, desk):
+    client.force_login(desk)
+    return client
+
+
+@pytest.fixture
 def balanced(db):
     """60 % VTI at $100, 38 % AGG at $50, 2 % cash."""
     make.price("VTI", 100)

@@ -11,11 +11,11 @@ from django.utils import timezone
 
 from accounts.models import Account, AuditLine, Restriction
 from accounts.services.accounts import assign_portfolio, switch_rebalancing
-from rebalancer.filters.center import CenterFilters
+from rebalancer.filters import CenterFilters
 from rebalancer.models import Batch, Check, Entry
 from rebalancer.services import batches, checks
 from rebalancer.states import Logic, Status
-from rebalancer.tables.center import CenterTable
+from rebalancer.tables import CenterTable
 from tests import factories as make
 from trading.models import Order
 
@@ -54,18 +54,6 @@ def book(balanced, ann):
         make.lot(account, "AGG", 4, cost=200)
     delivered()
     return balanced
-
-
-@pytest.fixture
-def as_ann(client, ann):
-    client.force_login(ann)
-    return client
-
-
-@pytest.fixture
-def as_desk(client, desk):
-    client.force_login(desk)
-    return client
 
 
 def at(slug, portfolio=None, command="accounts"):
