@@ -270,6 +270,13 @@ def test_nothing_serious_for_people_who_do_not_see_or_point(listed, accessible, 
     accessible()
 
 
+def test_a_long_filter_can_be_taken_off_on_a_narrow_screen(listed):
+    listed.set_viewport_size({"width": 1024, "height": 800})
+    listed.goto(f"/accounts/?f=name:is:{'Endowment with Alternatives ' * 6}")
+    listed.get_by_role("link", name=re.compile("Take off")).click()
+    expect(listed.locator(".pager-count")).to_have_text("1–50 of 60")
+
+
 def test_number_and_name_stay_in_place_on_a_narrow_screen(listed):
     listed.set_viewport_size({"width": 520, "height": 800})
     name = listed.locator("tbody td.pin-2").first
