@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from accounts.listing.figures import band_text, percent_text, plural, quantity_text, sleeve_text
-from accounts.models import Security
 from rebalancer import selectors
 from rebalancer.engine.reasons import WORDS, Reason
-from rebalancer.models import LotLine, PositionLine, TradeLine
+from rebalancer.models import BatchPrice, LotLine, PositionLine, TradeLine
 from trading.states import Side
 
 NEAREST, FURTHEST = Decimal(2), Decimal(6)  # percentage points that a picture's half line may stand for
@@ -105,7 +104,8 @@ def recommended(entry) -> Recommended:
     for lot in selectors.lots(entry):
         lots[lot.sleeve_id, lot.security_id].append(lot)
     positions, cash = list(selectors.positions(entry)), _cash(entry)
-    names = dict(Security.objects.filter(pk__in={one.security_id for one in positions}).values_list("pk", "name"))
+    priced = BatchPrice.objects.filter(batch=entry.batch_id, security_id__in={one.security_id for one in positions})
+    names = dict(priced.values_list("security_id", "name"))
     flats = _flat_words(trades.values())
     lines = [_line(position, names, trades, lots, flats) for position in positions]
     for line in lines:

@@ -76,6 +76,7 @@ class BatchPrice(models.Model):
     batch = models.ForeignKey(Batch, models.CASCADE, related_name="prices")
     security_id = models.BigIntegerField()
     symbol = models.CharField(max_length=20)
+    name = models.CharField(max_length=200, blank=True, db_default="", help_text="Of the security, as it was then.")
     price = price_field()
     as_of = models.DateTimeField()
     source = models.CharField(max_length=40)

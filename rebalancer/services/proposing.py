@@ -74,13 +74,13 @@ def _freeze_prices(batch_id, token):
     if batch.priced_at is not None:
         return
     usable = quotes.newest().usable
-    concerned = _securities_concerned(batch).values_list("pk", "symbol").order_by("pk")
+    concerned = _securities_concerned(batch).values_list("pk", "symbol", "name").order_by("pk")
     rows = [
         BatchPrice(
-            batch=batch, security_id=pk, symbol=symbol, price=usable[pk].price, as_of=usable[pk].as_of,
+            batch=batch, security_id=pk, symbol=symbol, name=name, price=usable[pk].price, as_of=usable[pk].as_of,
             source=usable[pk].source,
         )
-        for pk, symbol in concerned
+        for pk, symbol, name in concerned
         if pk in usable
     ]  # fmt: skip
     BatchPrice.objects.bulk_create(rows, batch_size=5000)

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
-from accounts.models import Account, AuditLine, TaxStatus
+from accounts.models import Account, AuditLine, Security, TaxStatus
 from rebalancer import selectors
 from rebalancer.models import Batch, Entry, LotLine
 from rebalancer.recommended import recommended, sleeve_words
@@ -543,6 +543,7 @@ class TestHistory:
         olive.post(address("approve", batch), seen(batch))
         batches.finish_approval(batch.pk)
         make.price("VTI", 130)
+        Security.objects.update(name="Another")
         Account.objects.filter(pk=three[0].pk).update(name="Renamed", cash=Decimal(1))
         after = olive.get(address("request", batch))
         assert {name: after.context["totals"][name] for name in selectors.SUMMED} == figures
@@ -588,7 +589,7 @@ class TestHistory:
 
 def text_of_positions(client, batch):
     found = recommended(entry(batch, "A1"))
-    return [(line.position.symbol, line.position.weight_after, line.gain, line.why) for line in found.lines]
+    return [(line.position.symbol, line.name, line.position.weight_after, line.gain, line.why) for line in found.lines]
 
 
 class TestQueries:
