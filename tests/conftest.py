@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 
 from .processes import Worker
 
-PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("default", max_examples=100, **PATIENT)
-settings.register_profile("slow", max_examples=2_000, **PATIENT)  # `./run fuzz`
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
+settings.register_profile("default", max_examples=100, derandomize=True, **PATIENT)  # the same in every run
+settings.register_profile("slow", max_examples=2_000, **PATIENT)  # `./run fuzz`, others each time
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.models import (
@@ -356,7 +356,7 @@ ROWS = st.lists(st.lists(CELLS, min_size=1, max_size=12), max_size=4)
 
 
 @given(name=st.sampled_from(sorted(FILES)), rows=ROWS, junk=st.binary(max_size=40), width=st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 def test_any_bytes_are_taken_or_refused_with_a_place(book, name, rows, junk, width):
     """Rows of any cells, of the header's width or not, with any bytes behind them."""
     header = FILES[name].strip().split("\n")[0]

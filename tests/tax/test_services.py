@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Sum
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.models import Account, Position
@@ -199,7 +199,7 @@ one_lot = st.tuples(quantities, costs, days, st.sampled_from("abAB"))
 lot_lists = st.lists(one_lot, min_size=1, max_size=4, unique_by=lambda lot: lot[3])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(source=lot_lists, target=lot_lists, share=st.integers(1, 1_000_000))
 def test_shares_and_costs_are_kept_to_the_last(source, target, share):
     account = make.account()
