@@ -1,5 +1,6 @@
 from django.core.management.base import BaseCommand, CommandError
 
+from accounts.listing.figures import plural
 from rebalancer.management.arguments import day
 from rebalancer.management.progress import Bar
 from rebalancer.services import deliveries
@@ -16,7 +17,7 @@ class Progress:
         self._bar(name).show(done / max(total, 1) / 2, rows)
 
     def ended(self, file):
-        words = "" if file.taken else f"REFUSED: {file.problems.total:,} problems"
+        words = "" if file.taken else f"REFUSED: {plural(file.problems.total, 'problem')}"
         self._bar(file.name).end(file.rows, words)
         for problem in file.problems:
             self.out.write(f"  {file.name}, {problem}")
@@ -48,4 +49,5 @@ class Command(BaseCommand):
             self.stderr.write(remark)
         if outcome.refused:
             names = ", ".join(file.name for file in outcome.refused)
-            raise CommandError(f"Refused: {names}. {outcome.stale:,} accounts can't be checked until it is put right.")
+            stale = plural(outcome.stale, "account")
+            raise CommandError(f"Refused: {names}. {stale} can't be checked until it is put right.")
