@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Q
+from django.utils.functional import cached_property
 from django.utils.http import urlencode
 
 from accounts.bulk import one_moment
@@ -134,18 +135,18 @@ class Holdings:
     furthest: str = ""
     drift: Decimal | None = None
 
-    @property
+    @cached_property
     def lines(self):
         return [line for part in self.parts for line in part.lines]
 
-    @property
+    @cached_property
     def reach(self):
         """The one scale of the account's pictures, in percentage points."""
         weighed = [line.on_scale for line in self.lines if line.on_scale]
         weighed += [self.cash_on_scale] if self.cash_on_scale else []
         return scale_of(end for one in weighed for end in one.distances())
 
-    @property
+    @cached_property
     def gains(self):
         return sum((line.gains for line in self.lines), Gains())
 

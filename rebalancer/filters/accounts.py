@@ -15,7 +15,7 @@ from accounts.listing.filters import (
     StrictFilterSet,
     TextFilter,
 )
-from accounts.models import Account, Transaction
+from accounts.models import Account, Household, Transaction
 from rebalancer import selectors
 from tax.models import Lot
 from tax.selectors import valued_lots
@@ -38,9 +38,13 @@ class AccountsFilters(QueueFilters):
         "Open or closed", {"open": ("Open", Q(is_open=True)), "closed": ("Closed", Q(is_open=False))}
     )
 
-    search_fields = ("number", "name", "household__name")
     search_hint = "Number, name or household"
     tiles = ()
+
+    def _word_q(self, word):
+        """The households apart: they are fewer, and the accounts are then read in their order, without a join."""
+        named = Household.objects.filter(name__icontains=word)
+        return super()._word_q(word) | Q(household__in=named.values("pk"))
 
     def _under_tiles(self):
         rows = super()._under_tiles()

@@ -30,11 +30,12 @@ FASTER, LAST_PAGE = 3.0, 2.0
 OPEN_QUERIES, OPEN_PAGES = 5, 4.0
 CHECKED = ("market_value", "cash_weight", "target_cash", "drift", "drift_of", "source", "needed_since")
 QUEUE = f"/rebalancer/?f=&per={PAGE}"
+ACCOUNTS = f"/clients/accounts/?f=&per={PAGE}"
 FIFTH = "f=portfolio:any:" + "|".join(f"Portfolio {n:02d}" for n in range(10))  # a fifth of the accounts
 FILTERED = (
     QUEUE, f"{QUEUE}&page=900", f"{QUEUE}&tile=high_cash", f"{QUEUE}&sort=-market_value",
     "/rebalancer/?f=drift:gte:2&q=client", f"/rebalancer/?{FIFTH}", "/rebalancer/pending/?f=",
-    "/rebalancer/history/?f=", "/trading/rebalance/",
+    "/rebalancer/history/?f=", "/trading/rebalance/", ACCOUNTS, f"{ACCOUNTS}&q=client&page=900",
 )  # fmt: skip
 
 
@@ -91,6 +92,9 @@ def _lists(client) -> Iterator[Figure]:
     theirs = _seconds(client, "/stock/accounts/account/")
     value = f"{theirs / ours:.1f}× ({ours * 1000:.0f} ms, {theirs * 1000:.0f} ms)"
     yield Figure("The queue beside the stock admin change list", value, "at least 3× faster", theirs / ours >= FASTER)
+    listed = _seconds(client, ACCOUNTS)
+    value = f"{theirs / listed:.1f}× ({listed * 1000:.0f} ms)"
+    yield Figure("The account list beside the same", value, "at least 3× faster", theirs / listed >= FASTER)
     ratio = ours_last / ours
     value = f"{ratio:.1f}× ({ours_last * 1000:.0f} ms)"
     yield Figure("The queue's last page beside its first", value, "at most 2×", ratio <= LAST_PAGE)
