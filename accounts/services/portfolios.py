@@ -18,11 +18,11 @@ COMPONENT_FIELDS = ("kind", "security_id", "model_id", "weight", "band_kind", "t
 WEIGHT_FIELDS = ("security_id", "weight")
 
 
-def save_portfolio(portfolio, components, by):
+def save_portfolio(portfolio, components, by, *, tried=False):
     """Save a portfolio with these components (Component objects, saved or not), which replace those it had.
 
-    Returns its new PortfolioVersion, or None when nothing has changed. Raises ValidationError (by field) and
-    PermissionDenied.
+    Returns its new PortfolioVersion, or None when nothing has changed. `tried`: the caller takes it back, so no checks
+    are wanted. Raises ValidationError (by field) and PermissionDenied.
     """
     with command(by, "portfolio.saved", portfolio):
         require_role(by, Role.ADMINISTRATOR)
@@ -32,14 +32,14 @@ def save_portfolio(portfolio, components, by):
         portfolio.save()
         if _changed(portfolio.components.all(), components, COMPONENT_FIELDS):
             _replace(portfolio.components.all(), components, portfolio=portfolio)
-        return _picture(portfolio, firm, by)
+        return _picture(portfolio, firm, by, tried)
 
 
-def save_model(model, weights, by):
+def save_model(model, weights, by, *, tried=False):
     """Save a model with these weights (ModelWeight objects, saved or not), which replace those it had.
 
     A new model gets its sleeve. Each portfolio that uses it gets a version too. Returns the new ModelVersion, or None
-    when nothing has changed. Raises ValidationError (by field) and PermissionDenied.
+    when nothing has changed; `tried` as above. Raises ValidationError (by field) and PermissionDenied.
     """
     with command(by, "model.saved", model):
         require_role(by, Role.ADMINISTRATOR)
@@ -56,7 +56,7 @@ def save_model(model, weights, by):
             return None
         audit.record(by, "model.saved", model, *_contents(before, version))
         for portfolio in Portfolio.objects.filter(components__model=model).order_by("pk"):
-            _picture(portfolio, firm, by)
+            _picture(portfolio, firm, by, tried)
         return version
 
 
@@ -111,13 +111,14 @@ def _replace(saved, given, **owner):
     type(given[0]).objects.bulk_create(given)
 
 
-def _picture(portfolio, firm, by):
+def _picture(portfolio, firm, by, tried=False):
     """Version, audit line and wanted checks of a portfolio whose rows are written; None when nothing has changed."""
     before = portfolio.versions.first()
     version = versions.add_portfolio_version(portfolio, firm, by)
     if version is not None:
         audit.record(by, "portfolio.saved", portfolio, *_contents(before, version))
-        Account.objects.filter(portfolio=portfolio, is_open=True).want_check()
+        if not tried:
+            Account.objects.filter(portfolio=portfolio, is_open=True).want_check()
     return version
 
 

@@ -54,7 +54,7 @@ def portfolio_rows(user) -> QuerySet[Portfolio]:
     components = Component.objects.filter(portfolio=OuterRef("pk")).order_by()
     return held.annotate(
         cash_target=Subquery(components.filter(kind=Component.Kind.CASH).values("weight")),
-        components_count=_number(components.values("portfolio")),
+        components_count=_in_group(components.values("portfolio")),
         models_text=_names(components.filter(kind=Component.Kind.MODEL).values("portfolio"), "model__name"),
         **_newest(PortfolioVersion.objects.filter(portfolio=OuterRef("pk"))),
     )
@@ -80,15 +80,23 @@ def _count(**conditions):
     return Count("seen", filter=Q(**{f"seen__{name}": value for name, value in conditions.items()}))
 
 
+def _in_group(grouped):
+    """How many rows there are in the one group of a subquery; unknown where there is none.
+
+    Bare subqueries are worked out for each portfolio; inside another expression, the database would do it for each of
+    the accounts that are counted beside them.
+    """
+    return Subquery(grouped.annotate(n=Count("pk")).values("n"), output_field=IntegerField())
+
+
 def _number(grouped):
-    """How many rows there are in the one group of a subquery."""
-    return Coalesce(Subquery(grouped.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0)
+    return Coalesce(_in_group(grouped), 0)
 
 
 def _names(grouped, field):
-    """The names of the one group of a subquery, in order: "Core, Growth"; empty where there are none."""
+    """The names of the one group of a subquery, in order: "Core, Growth"; unknown where there are none."""
     named = grouped.annotate(names=StringAgg(field, ", ", order_by=field)).values("names")
-    return Coalesce(Subquery(named), Value(""), output_field=TextField())
+    return Subquery(named, output_field=TextField())
 
 
 def _newest(versions):

@@ -89,7 +89,7 @@ def foresee(target, rows, *, by, version: int) -> Foreseen:
     """
     with _recorded(by, target):
         with transaction.atomic():
-            foreseen = _change(target, rows, by, version)
+            foreseen = _change(target, rows, by, version, tried=True)
             transaction.set_rollback(True)
     return foreseen
 
@@ -117,7 +117,7 @@ def _recorded(by, target):
         raise
 
 
-def _change(target, rows, by, version) -> Foreseen:
+def _change(target, rows, by, version, tried=False) -> Foreseen:
     portfolios.lock_targets()
     before = target.versions.first()
     if before.number != version:
@@ -125,7 +125,7 @@ def _change(target, rows, by, version) -> Foreseen:
     concerned = _concerned(target)
     old = _digests(concerned)
     save: Save = portfolios.save_portfolio if isinstance(target, Portfolio) else portfolios.save_model
-    after = save(target, rows, by=by)
+    after = save(target, rows, by=by, tried=tried)
     if after is None:
         raise NothingChanged(target)
     return Foreseen(after.number, before.content, after.content, _sent(old, _digests(concerned)))
@@ -146,18 +146,17 @@ def _sent(old: dict[int, str], new: dict[int, str]) -> Sent:
     """What becomes of the accounts when the targets of these portfolios go from the old digests to the new ones."""
     moved = [pk for pk in new if old[pk] != new[pk]]
     on, was_it, is_it = Q(rebalancing_on=True), _rebalanced_to(old, moved), _rebalanced_to(new, moved)
-    free, wanted = ~selectors.has_open_entry() & has_no_open_order(), Q(check_row__wanted=True)
-    due = on & was_it & NOT_FIRST
+    due, wanted = on & was_it & NOT_FIRST, Q(check_row__wanted=True)
+    counts = {"accounts": Q(), "off": ~on, "due": due, "come": due & ~wanted, "there": on & wanted & ~is_it,
+              "back": on & is_it}  # fmt: skip
     held = Account.objects.filter(portfolio__in=new, is_open=True).order_by()
-    found = held.aggregate(
-        accounts=Count("pk"),
-        off=Count("pk", filter=~on),
-        queue=Count("pk", filter=due & free & ~wanted),
-        already=Count("pk", filter=on & free & wanted & ~is_it),
-        busy=Count("pk", filter=due & ~free),
-        back=Count("pk", filter=on & is_it),
-    )
-    return Sent(portfolios=len(moved), **found)
+    every = held.aggregate(**{name: Count("pk", filter=condition) for name, condition in counts.items()})
+    free = held.exclude(selectors.has_open_entry()).filter(has_no_open_order())
+    able = free.aggregate(**{name: Count("pk", filter=counts[name]) for name in ("due", "come", "there")})
+    return Sent(
+        portfolios=len(moved), accounts=every["accounts"], queue=able["come"], already=able["there"],
+        busy=every["due"] - able["due"], off=every["off"], back=every["back"],
+    )  # fmt: skip
 
 
 def _rebalanced_to(digests, portfolio_pks) -> Q:
