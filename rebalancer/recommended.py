@@ -5,17 +5,21 @@ Everything comes from the copies the request keeps, so the page of an ended requ
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from decimal import Decimal
 
 from accounts.listing.figures import band_text, percent_text, plural, quantity_text, sleeve_text
 from rebalancer import selectors
 from rebalancer.engine.reasons import WORDS, Reason
 from rebalancer.models import BatchPrice, LotLine, PositionLine, TradeLine
+from tax.terms import first_long_term_day
 from trading.states import Side
 
 NEAREST, FURTHEST = Decimal(2), Decimal(6)  # percentage points that a picture's half line may stand for
 NEAR = Decimal("0.0001")  # percentage points between two figures of the same thing, each rounded by itself
 MODEL = "model:"
+SHORT = "short"
+EPOCH = date(1970, 1, 1)
 CASH = "Cash"
 
 
@@ -47,6 +51,11 @@ class Line:
     @property
     def sales(self):
         return [lot for lot in self.lots if lot.use == LotLine.Use.SALE]
+
+    @property
+    def shown_lots(self):
+        """Its lots, each with the first day on which its sale would be long-term where it is short-term now."""
+        return [(lot, long_term_from(lot.acquired_on) if lot.term == SHORT else None) for lot in self.lots]
 
     @property
     def gain(self):
@@ -228,6 +237,11 @@ def _share_of_band(component):
     _, weight, target, lower, upper = component
     width = upper - target if weight > target else target - lower
     return abs(weight - target) / (width or 1)
+
+
+def long_term_from(acquired):
+    """The first trade date on which a lot acquired on this day is long-term."""
+    return EPOCH + timedelta(days=int(first_long_term_day((acquired - EPOCH).days)))
 
 
 def what_is_traded(entry):
