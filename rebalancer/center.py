@@ -69,6 +69,11 @@ class Standing:
     def portfolios(self):
         return sum(one.portfolio is not None for one in self.held)
 
+    @property
+    def without(self):
+        """How many of its accounts are held to no portfolio."""
+        return sum(one.accounts for one in self.held if one.portfolio is None)
+
 
 def standings(user) -> dict[Status, Standing]:
     """Every status with the accounts that this person sees, in the order of MEANINGS; one query over the checks.

@@ -114,9 +114,9 @@ class TestStatuses:
         assert f'href="{out(book)}"' in text(page)
 
     def test_reasons_of_the_other_statuses(self, book, as_desk):
-        assert "No portfolio is assigned, and securities are held" in text(
-            as_desk.get(reverse("rebalancer:center_status", args=["liquidation"]))
-        )
+        page = text(as_desk.get(reverse("rebalancer:center_status", args=["liquidation"])))
+        assert "Liquidation: 1 account in 0 portfolios, 1 in none" in page
+        assert "No portfolio is assigned, and securities are held" in page
 
     def test_another_advisor_is_told_why_there_is_nothing(self, book, client):
         client.force_login(make.advisor("bob"))
