@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QueryS
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.models import Account, Component, Firm, Position, RunRecord, Security, Sleeve, TaxStatus
+from accounts.models import Account, Component, Firm, Portfolio, Position, RunRecord, Security, Sleeve, TaxStatus
 from rebalancer.engine.reasons import in_words
 from rebalancer.models import Batch, Entry, LotLine, PositionLine, TradeLine
 from rebalancer.states import ENDED_BATCHES, OPEN_BATCHES, OPEN_ENTRIES, BatchState, EntryState, Logic, Status
@@ -91,6 +91,12 @@ def holds_securities(account: str = "pk") -> Exists:
     """The condition on rows whose field `account` is an account: it holds what a liquidation could sell."""
     sellable = Position.objects.exclude(sleeve__kind=Sleeve.Kind.PROTECTED).exclude(security__kind=Security.Kind.SWEEP)
     return Exists(sellable.filter(account=OuterRef(account)))
+
+
+def only_liquidated(account: Account, portfolios) -> bool:
+    """Whether the account holds securities and each of these portfolios is 100 % cash: it can only be liquidated."""
+    invested = Portfolio.objects.filter(pk__in=[one.pk for one in portfolios]).exclude(only_cash("pk"))
+    return not invested.exists() and Account.objects.filter(holds_securities(), pk=account.pk).exists()
 
 
 @dataclass(frozen=True, slots=True)

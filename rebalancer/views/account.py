@@ -27,9 +27,14 @@ from .center import SLUGS
 from .opening import MAY_NOT_OPEN
 
 FLOWS = (Status.NEW_WITHDRAWAL, Status.NEW_DEPOSIT)
-SHOWN = 10  # requests, orders, transactions: the newest of each
+SHOWN = 10  # requests and transactions: the newest of each
+ORDERS_SHOWN = 100  # a request has one for each security that it trades
 CLOSED = "The account is closed."
 NOT_YOURS_TO_EDIT = "Set-aside cash and restrictions are changed by Operations and Administrators."
+ONLY_CASH = (
+    "Its only target is all cash while it holds securities: these are sold by a liquidation, which Operations open "
+    "from the Rebalance Center."
+)
 NOT_YOURS_TO_SWITCH = "Your role does not switch rebalancing."
 FORBIDDEN = {MAY_NOT_OPEN, NOT_YOURS_TO_EDIT, NOT_YOURS_TO_SWITCH}  # by role; any other reason may pass
 NO_LINK = "No portfolio is linked with this account. An Administrator links those it may be rebalanced into."
@@ -107,7 +112,7 @@ def why_not_rebalance(account, user, portfolios) -> str:
         return f"It is in {str(entry.batch).lower()} already."
     if accounts_with_open_orders([account.pk]):
         return "It has an open order."
-    return ""
+    return ONLY_CASH if selectors.only_liquidated(account, portfolios) else ""
 
 
 def why_not_another(account, user, linked) -> str:
@@ -143,10 +148,11 @@ def _page(row, user):
         "lot_method": LotMethod(row.lot_method).label if row.lot_method else "",
         "restrictions": [InForce(one, state_of(one, day)) for one in restrictions],
         "entries": [(one, ENTRY_BADGES[one.state]) for one in selectors.entries_of(row, user)[:SHOWN]],
-        "orders": list(allocations(row)[:SHOWN]),
-        "moves": list(flat_moves(row)[:SHOWN]),
+        "orders": list(allocations(row)[:ORDERS_SHOWN]),
+        "moves": list(flat_moves(row)[:ORDERS_SHOWN]),
         "transactions": list(book.transactions(user, row)[:SHOWN]),
         "shown": SHOWN,
+        "orders_shown": ORDERS_SHOWN,
         "why_not_edit": why_not_edit(row, user),
         "why_not_switch": why_not_switch(row, user),
         "why_not_another": why_not_another(row, user, [one for one in linked if one != row.portfolio]),

@@ -217,6 +217,13 @@ class TestSetAside:
         assert 'aria-invalid="true"' in answer.content.decode()
         assert again(book).set_aside_cash == 0
 
+    @pytest.mark.parametrize("seen", ["", "x", None])
+    def test_what_the_page_showed_has_to_arrive(self, olive, book, seen):
+        answer = send(olive, "account_set_aside", book, amount="10", seen=seen)
+        assert answer.status_code == 400
+        assert "did not arrive whole, so nothing was done" in text(answer)
+        assert again(book).set_aside_cash == 0
+
     def test_it_has_changed_meanwhile(self, olive, book):
         fields = typed(olive, address("account_set_aside", book))
         Account.objects.filter(pk=book.pk).update(set_aside_cash=70)
@@ -376,6 +383,13 @@ class TestRebalance:
         assert answer.status_code == 409
         assert "only a liquidation by Operations can be proposed." in text(answer)
         assert "opened from the Rebalance Center" in text(answer)
+        assert not Batch.objects.exists()
+
+    def test_where_all_cash_is_the_only_target_the_page_points_to_the_center(self, olive, book):
+        book.linked_portfolios.set([cash := make.portfolio("All Cash")])
+        Account.objects.filter(pk=book.pk).update(portfolio=cash)
+        assert "Rebalance : Its only target is all cash while it holds securities" in text(olive.get(page_of(book)))
+        assert olive.post(address("account_rebalance", book), {"portfolio": cash.pk}).status_code == 409
         assert not Batch.objects.exists()
 
     def test_without_a_portfolio_the_page_points_to_the_center(self, olive, book):

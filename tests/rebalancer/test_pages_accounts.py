@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 LIST = "/clients/accounts/"
 LIST_QUERIES = 4  # session, person; counts, rows
-PAGE_QUERIES = 30
+PAGE_QUERIES = 31
 LISTS = {"account_lots": (LotTable, LotFilters), "account_transactions": (TransactionTable, TransactionFilters)}
 
 
