@@ -1,7 +1,6 @@
 """Addresses of the Rebalancer."""
 
 from django.urls import path, register_converter
-from django.views.generic import RedirectView
 
 from rebalancer import target_urls
 from rebalancer.views import (
@@ -11,6 +10,7 @@ from rebalancer.views import (
     center,
     center_commands,
     history,
+    home,
     pending,
     queue,
     request_account,
@@ -23,7 +23,7 @@ app_name = "rebalancer"
 register_converter(center.HeldTo, "held")
 
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="rebalancer:queue"), name="home"),
+    path("", home.home, name="home"),
     path("rebalancer/close/", tabs.close, name="close"),
     # Clients / Accounts
     path("clients/accounts/", accounts.AccountsPage.as_view(), name="accounts"),

@@ -83,6 +83,8 @@ def test_from_signing_in_to_history(page, worker, book, ann, asked, accessible, 
     page.get_by_label("Password").fill(make.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
+    arrived(page, "Home · Rebalancer")
+    page.get_by_label("Sections").get_by_role("link", name="Rebalancer").click()
     arrived(page, "Accounts to Rebalance · Rebalancer")
     expect(tile(page, "High Cash").locator(".tile-count")).to_have_text("10")
     accessible()
@@ -213,6 +215,8 @@ def test_closing_the_rebalancer_drops_its_filters(page, book, ann, sign_in):
     page.get_by_role("link", name="Accounts to Rebalance").click()
     expect(page.locator(".pager-count")).to_have_text("1–2 of 2")
     page.get_by_role("button", name="Close Rebalancer").click()
+    arrived(page, "Home · Rebalancer")
+    page.goto("/rebalancer/")
     expect(page.locator(".pager-count")).to_have_text("1–10 of 10")
 
 

@@ -1,0 +1,40 @@
+"""Home: the morning's page."""
+
+from django.contrib.auth.decorators import login_required
+from django.shortcuts import render
+from django.urls import reverse
+
+from accounts.listing.figures import plural
+from rebalancer import center, morning
+from rebalancer.selectors import TILES
+
+from .center import SLUGS, tiles
+
+
+@login_required
+def home(request):
+    """What came in, what was analysed, what waits and what needs somebody, of the accounts that this person sees."""
+    counts = morning.tiles(request.user)
+    facts, standings = morning.facts(request.user), center.standings(request.user)
+    context = {
+        "section": "home",
+        "desk": facts,
+        "queue": counts["all"],
+        "conditions": [{"key": tile, "label": label, "accounts": counts[tile]} for tile, label in TILES.items()],
+        "tiles": tiles(standings, None),
+        "accounts": sum(standing.accounts for standing in standings.values()),
+        "needs": [_need(need) for need in morning.needs(facts, standings)],
+        "requests": morning.requests(request.user),
+    }
+    return render(request, "rebalancer/home.html", context)
+
+
+def _need(need):
+    words = plural(need.count, need.one, need.many)
+    return {"words": words, "hint": need.hint, "href": _where(need)}
+
+
+def _where(need):
+    if need.status:
+        return reverse("rebalancer:center_status", args=[SLUGS[need.status]])
+    return reverse("rebalancer:pending") if need.pending else ""
