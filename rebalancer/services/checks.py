@@ -10,6 +10,7 @@ from decimal import Decimal
 import numpy as np
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from accounts.bulk import one_moment
 from accounts.imports.copying import arrive, exact
@@ -116,12 +117,14 @@ class _Chunk:
             everyone = self.loaded.facts + list(self.loaded.refused_facts.values())
             self.all_cash = set(_all_cash_portfolios())
             self.digests = _digests({fact["rebalanced_to_id"] for fact in everyone} - {None})
-        self.oldest_delivery = sessions.sessions_before(
-            sessions.last_completed_session(), self.firm.delivery_age_sessions
-        )
         self.drift: Drift = check(self.loaded.book)
         self.outside = self._outside()
         self.attention = self._attention()
+
+    @cached_property
+    def oldest_delivery(self):
+        """The session of the oldest delivery that counts."""
+        return sessions.sessions_before(sessions.last_completed_session(), self.firm.delivery_age_sessions)
 
     def rows(self):
         """One row of COLUMNS per account."""
@@ -306,6 +309,23 @@ class _Chunk:
             "triggering": _cut(", ".join(symbols)),
             "triggers": min(len(symbols), 32767),
         }
+
+
+class _Foretold(_Chunk):
+    """The same for a page, which waits for no market calendar: nothing is late."""
+
+    def _late(self, fact):
+        return ""
+
+
+def foretell(account_pks: Iterable[int]) -> dict[int, bool]:
+    """Which of these accounts a check would find a reason for, at the last prices there are; nothing is stored.
+
+    For accounts whose last check could weigh them, and some thousand at most.
+    """
+    prices = quotes.last_known(Security.objects.values("pk"))
+    chunk = _Foretold(list(account_pks), sessions.today(), prices)
+    return {row["account_id"]: row["wanted"] for row in chunk.rows()}
 
 
 def _percent(share):

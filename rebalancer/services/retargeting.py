@@ -2,11 +2,12 @@
 
 A portfolio's accounts come as *Target Update* when its flattened weights are no longer those that they were last
 rebalanced to. That follows from the versions alone, whatever prices do meanwhile, so the number can be said and kept.
+Which others drift outside of what are their bands then is weighed by the check itself, at the last prices.
 """
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -21,9 +22,11 @@ from accounts.services import audit, portfolios
 from rebalancer import selectors
 from trading.selectors import has_no_open_order
 
+from . import checks
 from .refusals import Refused
 
 Save = Callable[..., Any]
+WEIGHED_AT_MOST = 2000
 # Not a First Rebalance, which has a reason and source of its own.
 NOT_FIRST = Q(last_rebalanced__isnull=False) & (
     Q(rebalancing_since=None) | Q(last_rebalanced_at__gte=F("rebalancing_since"))
@@ -32,7 +35,10 @@ NOT_FIRST = Q(last_rebalanced__isnull=False) & (
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What becomes of the open accounts held to the portfolios concerned, each counted in at most one place."""
+    """What becomes of the open accounts held to the portfolios concerned, each counted in at most one place.
+
+    `joining` and `leaving` are None where there are too many accounts to weigh them beforehand.
+    """
 
     portfolios: int  # whose flattened weights change
     accounts: int  # held to any of the portfolios concerned
@@ -40,12 +46,14 @@ class Sent:
     already: int  # are in it, and stay with their source
     busy: int  # are in a request or have open orders: looked at again when that ends
     off: int  # rebalancing is off
-    back: int  # have again the target they were last rebalanced to
+    joining: int | None = None  # go to the queue as Drift Analysis, at the last prices
+    leaving: int | None = None  # leave the queue: no reason is left
 
     @property
     def others(self) -> int:
         """Those that nothing happens to."""
-        return self.accounts - self.queue - self.already - self.busy - self.off - self.back
+        told = self.queue + self.already + self.busy + self.off + (self.joining or 0) + (self.leaving or 0)
+        return self.accounts - told
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +136,7 @@ def _change(target, rows, by, version, tried=False) -> Foreseen:
     after = save(target, rows, by=by, tried=tried)
     if after is None:
         raise NothingChanged(target)
-    return Foreseen(after.number, before.content, after.content, _sent(old, _digests(concerned)))
+    return Foreseen(after.number, before.content, after.content, _sent(old, _digests(concerned), weigh=tried))
 
 
 def _concerned(target) -> list[int]:
@@ -142,21 +150,32 @@ def _digests(portfolio_pks) -> dict[int, str]:
     return {pk: version.target_digest for pk, version in newest_versions(portfolio_pks).items()}
 
 
-def _sent(old: dict[int, str], new: dict[int, str]) -> Sent:
+def _sent(old: dict[int, str], new: dict[int, str], weigh: bool) -> Sent:
     """What becomes of the accounts when the targets of these portfolios go from the old digests to the new ones."""
     moved = [pk for pk in new if old[pk] != new[pk]]
-    on, was_it, is_it = Q(rebalancing_on=True), _rebalanced_to(old, moved), _rebalanced_to(new, moved)
-    due, wanted = on & was_it & NOT_FIRST, Q(check_row__wanted=True)
-    counts = {"accounts": Q(), "off": ~on, "due": due, "come": due & ~wanted, "there": on & wanted & ~is_it,
-              "back": on & is_it}  # fmt: skip
+    on, wanted = Q(rebalancing_on=True), Q(check_row__wanted=True)
+    due = on & _rebalanced_to(old, moved) & NOT_FIRST
+    counts = {"accounts": Q(), "off": ~on, "due": due, "come": due & ~wanted, "there": on & wanted}
     held = Account.objects.filter(portfolio__in=new, is_open=True).order_by()
     every = held.aggregate(**{name: Count("pk", filter=condition) for name, condition in counts.items()})
     free = held.exclude(selectors.has_open_entry()).filter(has_no_open_order())
     able = free.aggregate(**{name: Count("pk", filter=counts[name]) for name in ("due", "come", "there")})
-    return Sent(
+    sent = Sent(
         portfolios=len(moved), accounts=every["accounts"], queue=able["come"], already=able["there"],
-        busy=every["due"] - able["due"], off=every["off"], back=every["back"],
+        busy=every["due"] - able["due"], off=every["off"],
     )  # fmt: skip
+    if not weigh or sent.accounts > WEIGHED_AT_MOST:
+        return sent
+    return _weighed(sent, free.filter(on, check_row__managed_value__isnull=False).exclude(due & ~wanted))
+
+
+def _weighed(sent: Sent, accounts) -> Sent:
+    """With those of these accounts that their next check brings into the queue, or takes out of it."""
+    before = dict(accounts.values_list("pk", "check_row__wanted"))
+    after = checks.foretell(before)
+    joining = sum(after[pk] and not was for pk, was in before.items())
+    leaving = sum(was and not after[pk] for pk, was in before.items())
+    return replace(sent, joining=joining, leaving=leaving, already=sent.already - leaving)
 
 
 def _rebalanced_to(digests, portfolio_pks) -> Q:

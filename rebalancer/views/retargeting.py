@@ -140,7 +140,8 @@ def done_words(target, done):
     sent = done.sent
     words = f"{target} is saved as version {done.number}."
     if not sent.queue:
-        return f"{words} No account goes to the queue for it; {plural(sent.accounts, 'account')} checked again."
+        again = plural(sent.accounts, "account")
+        return f"{words} No account goes to the queue as Target Update; {again} checked again within a minute."
     return (
         f"{words} {plural(sent.queue, 'account')} to the queue as Target Update, listed there within a minute, when "
         "checked again."

@@ -389,11 +389,43 @@ class TestWhatAChangeDoes:
         rows[1] = ("Core Bonds", "38")
         page, sent = self.confirm(as_admin, mixed, rows)
         assert "No account goes to the queue as Target Update." in text(page)
-        assert "No flattened weight changes." in text(page)
+        assert "No flattened weight changes:" in text(page)
         as_admin.post(at("_save", mixed), sent)
         analysing.recheck()
         assert queue() == {"A3": Source.DRIFT_ANALYSIS}
         assert mixed.versions.count() == 2
+
+    def test_who_joins_and_leaves_by_their_bands_is_weighed_beforehand(self, as_admin, book, mixed):
+        """A6 holds 58.3 % of VTI: inside of 48 to 72 %, outside of 59 to 61 %. A3 holds 75 %: inside of 10 to 110 %."""
+        held(mixed, "A6", vti=560)
+        checks.analyse()
+        assert queue() == {"A3": Source.DRIFT_ANALYSIS}
+        narrow = {
+            "held": "VTI", "weight": "60", "band_kind": "absolute", "threshold_lower": "1", "threshold_upper": "1",
+            "precision_lower": "0.5", "precision_upper": "0.5",
+        }  # fmt: skip
+        page, sent = self.confirm(as_admin, mixed, [narrow, *SAME[1:]])
+        assert "as Target Update, and 1 account as Drift Analysis." in text(page)
+        found = page.context["sent"]
+        assert (found.queue, found.joining, found.leaving, found.already, found.off) == (0, 1, 0, 1, 1)
+        as_admin.post(at("_save", mixed), sent)
+        analysing.recheck()
+        assert queue() == {"A3": Source.DRIFT_ANALYSIS, "A6": Source.DRIFT_ANALYSIS}
+        wide = [
+            {"held": name, "weight": weight, "band_kind": "absolute", "threshold_lower": "50", "threshold_upper": "50"}
+            for name, weight in SAME
+        ]
+        page, sent = self.confirm(as_admin, mixed, wide)
+        assert (page.context["sent"].joining, page.context["sent"].leaving) == (0, 2)
+        as_admin.post(at("_save", mixed), sent)
+        analysing.recheck()
+        assert queue() == {}
+
+    def test_very_many_accounts_are_not_weighed_beforehand(self, as_admin, book, mixed, monkeypatch):
+        monkeypatch.setattr(retargeting, "WEIGHED_AT_MOST", 3)
+        page, _ = self.confirm(as_admin, mixed, LESS)
+        assert "Whom the new bands bring into the queue or out of it is found by the check that follows" in text(page)
+        assert page.context["sent"].queue == 2
 
     def test_accounts_under_way_come_when_that_ends(self, as_admin, book, mixed, desk):
         batch = opened(desk, book[0]).batch
@@ -409,7 +441,8 @@ class TestWhatAChangeDoes:
         as_admin.post(at("_save", mixed), typed(mixed, LESS, told=2))
         analysing.recheck()
         page, sent = self.confirm(as_admin, mixed, SAME)
-        assert (page.context["sent"].queue, page.context["sent"].back) == (0, 3)
+        found = page.context["sent"]
+        assert (found.queue, found.leaving, found.already) == (0, 2, 1)
         as_admin.post(at("_save", mixed), sent)
         analysing.recheck()
         assert set(queue()) == {"A3"}
