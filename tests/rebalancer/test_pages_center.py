@@ -7,7 +7,6 @@ from decimal import Decimal
 import pytest
 from django.db.models import ProtectedError
 from django.urls import reverse
-from django.utils import timezone
 
 from accounts.models import Account, AuditLine, Restriction
 from accounts.services.accounts import assign_portfolio, switch_rebalancing
@@ -17,6 +16,7 @@ from rebalancer.services import batches, checks
 from rebalancer.states import Logic, Status
 from rebalancer.tables import CenterTable
 from tests import factories as make
+from trading import sessions
 from trading.models import Order
 
 from .conftest import chosen, drifted, opened, pending
@@ -44,10 +44,10 @@ def book(balanced, ann):
     paid = make.account("D1", portfolio=balanced, advisor=ann, cash=Decimal(2000))
     make.lot(paid, "VTI", 600, cost=50000)
     make.lot(paid, "AGG", 760, cost=38000)
-    flow(paid, "deposit", 4000, timezone.localdate())
-    flow(paid, "deposit", 0, timezone.localdate(), security=make.security("VTI"), quantity=Decimal(10))
-    flow(paid, "withdrawal", -500, timezone.localdate())
-    flow(paid, "deposit", 900, timezone.localdate() - timedelta(days=60))
+    flow(paid, "deposit", 4000, sessions.today())
+    flow(paid, "deposit", 0, sessions.today(), security=make.security("VTI"), quantity=Decimal(10))
+    flow(paid, "withdrawal", -500, sessions.today())
+    flow(paid, "deposit", 900, sessions.today() - timedelta(days=60))
     for number, fields in (("L1", {}), ("N1", {"rebalancing_on": False})):
         account = make.account(number, portfolio=None, advisor=ann, cash=Decimal(100), **fields)
         make.lot(account, "VTI", "10.5", cost=900)
