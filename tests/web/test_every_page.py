@@ -74,7 +74,8 @@ def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
     entry, core = pending_one.entries.first(), make.model("Core", AGG=60, VTI=40)
     for address in (
         "/", "/rebalancer/?f=", "/rebalancer/?f=&add=portfolio", "/rebalancer/?f=cash:gte:5k",
-        "/rebalancer/?f=&page=99", "/rebalancer/?f=number:is:nobody", "/rebalancer/pending/?f=", "/rebalancer/history/?f=", *requests,
+        "/rebalancer/?f=&page=99", "/rebalancer/?f=number:is:nobody", "/rebalancer/pending/?f=",
+        "/rebalancer/history/?f=", *requests,
         f"/rebalancer/requests/{pending_one.pk}/accounts/{entry.pk}/",
         f"/rebalancer/pending/{pending_one.pk}/approve/", f"/rebalancer/pending/{ended.pk}/cancel/",
         "/trading/rebalance/", f"/trading/rebalance/out-of-tolerance/{entry.portfolio_id}/?f=",
