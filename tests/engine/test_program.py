@@ -34,6 +34,7 @@ class Comparison:
     trades: Counter = field(default_factory=Counter)
     fit: Counter = field(default_factory=Counter)
     more_than_best_fit: int = 0
+    unpaid: list = field(default_factory=list)  # fewer trades than the program and than Best Fit, and cash outside
     far: list = field(default_factory=list)  # numbers of the accounts that are more than they should be, or beyond
 
     @property
@@ -56,6 +57,8 @@ def compare(kind, accounts, seed=SEED) -> Comparison:
     for account in range(accounts):
         trades, fit = _trades(fewest, account, int(counts[account])), _fit(best, account)
         found.trades[trades] += 1
+        if trades == FEWER and counts[account] < best_counts[account] and _cash_is_out(fewest, account):
+            found.unpaid.append(account)
         found.fit[fit] += 1
         if trades in (ONE_MORE, MORE) or fit == BEYOND:
             found.far.append(account)
@@ -70,6 +73,15 @@ def _trades(proposal, account, count):
     if fewest is None:
         return NO_SOLUTION
     return {-1: FEWER, 0: EQUAL, 1: ONE_MORE}[min(np.sign(count - fewest), 1)] if count <= fewest + 1 else MORE
+
+
+def _cash_is_out(proposal, account):
+    """Whether cash ends outside its threshold."""
+    scale, book = proposal.scale, proposal.book
+    rows = slice(*book.start[account : account + 2])
+    left = scale.cash[account] - proposal.units[rows] / book.step[rows] @ scale.step_value[rows]
+    lower, upper = (bound[account] * scale.managed[account] for bound in (book.cash_lower, book.cash_upper))
+    return not lower - CENT <= left <= upper + CENT
 
 
 def _fit(proposal, account):
@@ -105,7 +117,10 @@ def test_min_transaction_needs_one_trade_too_many_at_most_and_rarely(compared):
 
 
 def test_min_transaction_leaves_cash_outside_only_for_best_fits_number_of_trades(compared):
-    assert compared.trades[FEWER] <= max(1, compared.counted // 50)
+    """Where it has fewer still, cash is inside and a component within a grain of its threshold. Books whose smallest
+    trade is a large part of the account have more of both."""
+    assert not compared.unpaid
+    assert compared.trades[FEWER] <= max(1, compared.counted // (25 if compared.kind == "tiny" else 50))
 
 
 def test_no_more_trades_than_best_fit(compared):
