@@ -328,11 +328,6 @@ class TestGenerate:
         assert Batch.objects.get().state == BatchState.NEW
 
 
-def test_the_front_door_leads_to_the_rebalancer(client, desk):
-    client.force_login(desk)
-    assert client.get("/", follow=True).redirect_chain == [("/rebalancer/", 302)]
-
-
 def test_closing_forgets_filters_and_layouts(queue, as_desk):
     as_desk.get(f"{QUEUE}?tile=high_cash")
     assert as_desk.get(QUEUE).status_code == 302
