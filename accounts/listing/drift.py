@@ -1,12 +1,15 @@
 """Drift as a picture: one line with the band, the target's tick, the dot now and the ring after. Server-made SVG."""
 
-from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 
 from .figures import band_text, percent_text
+from .markup import escaped
 
 WIDTH, HEIGHT, MARGIN = 104, 20, 6
 MIDDLE = HEIGHT / 2
+NOT_KNOWN = mark_safe('<span class="drift-none" title="Drift is not known">—</span>')
+FRAME = f'<svg class="drift" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img">'
+TICK = f'<path class="drift-target" d="M{WIDTH / 2:g} {MIDDLE - 6:g}V{MIDDLE + 6:g}"/>'
 
 
 def drift_svg(weight, target, lower, upper, after=None, reach=10, name=""):
@@ -17,29 +20,24 @@ def drift_svg(weight, target, lower, upper, after=None, reach=10, name=""):
     A round green dot is inside the band, a red diamond outside; the hollow ring is the weight after the trades.
     """
     if weight is None or target is None:
-        return format_html('<span class="drift-none" title="{}">—</span>', "Drift is not known")
+        return NOT_KNOWN
     place = _scale(float(target), float(reach))
     parts = [
         _line(place(0.0), place(100.0)),
         _band(place(float(lower)), place(float(upper))),
-        f'<path class="drift-target" d="M{WIDTH / 2:g} {MIDDLE - 6:g}V{MIDDLE + 6:g}"/>',
+        TICK,
         _dot(place(float(weight)), inside=lower <= weight <= upper),
     ]
     if after is not None:
         parts.append(f'<circle class="drift-after" cx="{place(float(after)):.1f}" cy="{MIDDLE:g}" r="4"/>')
-    return format_html(
-        '<svg class="drift" viewBox="0 0 {} {}" width="{}" height="{}" role="img"><title>{}</title>{}</svg>',
-        WIDTH, HEIGHT, WIDTH, HEIGHT, drift_words(weight, target, lower, upper, after, name), mark_safe("".join(parts)),
-    )  # fmt: skip
+    words = escaped(drift_words(weight, target, lower, upper, after, name))
+    return mark_safe(f"{FRAME}<title>{words}</title>{''.join(parts)}</svg>")
 
 
 def drift_words(weight, target, lower, upper, after=None, name=""):
     """The picture's text alternative: "VTI 28.10 %, target 24.00 %, outside its band 23.00–25.00 %; after 24.02 %"."""
     side = "inside" if lower <= weight <= upper else "outside"
-    text = (
-        f"{name} {percent_text(weight)}, target {percent_text(target)}, "
-        f"{side} its band {band_text(lower, upper)}"
-    )
+    text = f"{name} {percent_text(weight)}, target {percent_text(target)}, {side} its band {band_text(lower, upper)}"
     return (text if after is None else f"{text}; after {percent_text(after)}").strip()
 
 

@@ -13,7 +13,7 @@ from operator import and_, or_
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Q, Sum, Value
 from django.utils import timezone
 
 from . import figures
@@ -33,6 +33,7 @@ DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 YEARS = range(1900, 2200)
 NOTHING = "—"
 LONGEST_LIST = 500
+ROW = Value(1)  # to count: there is a row, whatever it holds
 
 
 class FilterRefused(Exception):
@@ -317,7 +318,8 @@ class StrictFilterSet(django_filters.FilterSet):
 
     def __init__(self, data, queryset, *, picks=None, request=None):
         assert queryset is not None, "a filter set needs the rows that may be seen"
-        super().__init__(data, queryset, request=request)
+        # Not django-filter's own, which copies every filter for each page: ours keep nothing of a request.
+        self.data, self.queryset, self.request, self.filters = data, queryset, request, self.base_filters
         self.address = Address(data)
         self.picks = picks
         self.refusals = [*self._unknown_keys(), *self._bad_repeats(), *self._bad_text()]
@@ -347,9 +349,13 @@ class StrictFilterSet(django_filters.FilterSet):
         shows, sum or None)}, "base": rows without any filter, None where one is set} by one aggregate."""
         chosen = self._chosen_q()
         sums = {f"sum_{t.key}": Sum(t.adds, filter=chosen & t.q) for t in self.tiles if t.adds is not None}
-        tallies = {f"tile_{t.key}": Count("pk", filter=chosen & t.q) for t in self.tiles}
+        tallies = {f"tile_{t.key}": Count(ROW, filter=chosen & t.q) for t in self.tiles}
         able = chosen if self.selectable is None else chosen & self.selectable
-        totals = {"base": Count("pk"), "total": Count("pk", filter=chosen), "selectable": Count("pk", filter=able)}
+        totals = {
+            "base": Count(ROW),
+            "total": Count(ROW, filter=chosen or None),
+            "selectable": Count(ROW, filter=able or None),
+        }
         found = self._under_tiles().order_by().aggregate(**totals, **tallies, **sums)
         tiles = {t.key: (found[f"tile_{t.key}"], found.get(f"sum_{t.key}")) for t in self.tiles}
         base = None if self.terms or self.search or self.address.values("selected") else found["base"]
@@ -364,7 +370,7 @@ class StrictFilterSet(django_filters.FilterSet):
         return self.picks.rows(rows if self.selectable is None else rows.filter(self.selectable), type(self))
 
     def _chosen_q(self):
-        return reduce(and_, (tile.q for tile in self.chosen), Q(pk__isnull=False))
+        return reduce(and_, (tile.q for tile in self.chosen), Q())
 
     def _search_q(self):
         words = self.search.split()

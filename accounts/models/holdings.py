@@ -81,9 +81,12 @@ class Account(models.Model):
         constraints = [models.CheckConstraint(condition=Q(set_aside_cash__gte=0), name="set_aside_not_negative")]
         indexes = [
             models.Index(fields=["check_wanted_at"], name="account_check_wanted"),
-            # the queue and its count on every page: who is in play, without reading the accounts
-            models.Index(fields=["id"], condition=Q(is_open=True, rebalancing_on=True), name="account_in_play"),
-        ]
+            # the queue and its counts on every page: who is in play and whose, without reading the accounts
+            models.Index(
+                fields=["id"], include=["advisor"], condition=Q(is_open=True, rebalancing_on=True),
+                name="account_in_play",
+            ),
+        ]  # fmt: skip
         permissions = [
             ("switch_rebalancing", "Can switch rebalancing on and off"),
             ("run_imports", "Can run imports and analyses"),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import reduce
 from operator import or_
 
-from django.db.models import Case, CharField, DecimalField, ExpressionWrapper, F, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, DecimalField, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 from django.utils import timezone
 
@@ -76,12 +76,6 @@ class SymbolFilter(TextFilter):
         return reduce(or_, found)
 
 
-def _off_target(sign):
-    """Dollars of cash above (1) or below (-1) the target."""
-    points = F("check_row__cash_weight") - F("check_row__target_cash")
-    return ExpressionWrapper(sign * points * F("check_row__managed_value") / 100, output_field=DOLLARS)
-
-
 def _has(tile):
     return Q(**{f"check_row__{tile}": True})
 
@@ -126,8 +120,8 @@ class QueueFilters(StrictFilterSet):
     search_hint = "Account number or name"
     tiles = (
         Tile("first_rebalance", TILES["first_rebalance"], _has("first_rebalance"), "none since switched on"),
-        Tile("high_cash", TILES["high_cash"], _has("high_cash"), "{} above target", adds=_off_target(1)),
-        Tile("low_cash", TILES["low_cash"], _has("low_cash"), "{} below target", adds=_off_target(-1)),
+        Tile("high_cash", TILES["high_cash"], _has("high_cash"), "{} above target", adds=F("check_row__cash_off")),
+        Tile("low_cash", TILES["low_cash"], _has("low_cash"), "{} below target", adds=F("check_row__cash_off")),
         Tile("position_drift", TILES["position_drift"], _has("position_drift"), "outside their band"),
     )
 

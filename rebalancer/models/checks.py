@@ -1,13 +1,11 @@
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from accounts.models import Account
 from accounts.money import amount_field, percent_field
 from rebalancer.states import Source, Status
 
-TILE_FIELDS = [
-    "first_rebalance", "high_cash", "low_cash", "position_drift", "cash_weight", "target_cash", "managed_value",
-]  # fmt: skip
+TILE_FIELDS = ["first_rebalance", "high_cash", "low_cash", "position_drift", "cash_off"]
 
 
 class Check(models.Model):
@@ -29,6 +27,13 @@ class Check(models.Model):
     available_cash = amount_field(null=True)
     cash_weight = percent_field(null=True)
     target_cash = percent_field(null=True)
+    # stored, because every view of the queue sums it over all accounts in there
+    cash_off = models.GeneratedField(
+        expression=(F("cash_weight") - F("target_cash")) * F("managed_value") / 100,
+        output_field=amount_field(null=True),
+        db_persist=True,
+        help_text="Dollars of cash above the target, negative below it.",
+    )
 
     drift = percent_field(null=True, help_text="Percentage points of the component furthest out of its band.")
     drift_percent = percent_field(null=True, help_text="The same in percent of its target.")

@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 from django.urls import reverse
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 
 from accounts.listing import figures
 from accounts.listing.drift import drift_svg
+from accounts.listing.markup import joined, markup
 from accounts.listing.tables import (
     ChoiceColumn,
     Column,
@@ -47,12 +48,12 @@ def most_outside(row):
     name = row["check_row__drift_of"]
     if not name:
         return figures.UNKNOWN
-    return format_html('{} <span class="quiet">{}</span>', name, figures.points_text(row["check_row__drift"]))
+    return markup('{} <span class="quiet">{}</span>', name, figures.points_text(row["check_row__drift"]))
 
 
 def conditions(row):
     found = [(tile, name) for tile, name in TILES.items() if row[f"check_row__{tile}"]]
-    return format_html_join("", "{}", ((badge(name, TILE_BADGES[tile]),) for tile, name in found)) or figures.UNKNOWN
+    return joined(badge(name, TILE_BADGES[tile]) for tile, name in found) or figures.UNKNOWN
 
 
 def conditions_text(row):
@@ -65,7 +66,7 @@ class TitledColumn(Column):
     css = "clip"
 
     def worded(self, value):
-        return format_html('<span title="{0}">{0}</span>', value) if value else figures.UNKNOWN
+        return markup('<span title="{0}">{0}</span>', value) if value else figures.UNKNOWN
 
 
 class QueueTable(ListTable):
