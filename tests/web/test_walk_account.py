@@ -2,6 +2,7 @@
 own Rebalance button to a request of one.
 """
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -62,6 +63,7 @@ def test_from_the_queue_over_a_change_to_a_request_of_one(page, worker, account,
     page.get_by_label("Growth").check()
     page.get_by_label("Min Transaction").check()
     page.get_by_role("button", name="Open a request of 1 account").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Request "))
     batch = Batch.objects.get()
     expect(page.get_by_role("heading", level=1)).to_have_text(f"Request {batch.pk}")
     expect(page.locator(".titlerow .state").first).to_have_text("Pending Approval", timeout=WORKED)

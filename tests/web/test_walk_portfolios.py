@@ -76,6 +76,7 @@ def test_edit_confirm_and_the_queue(page, worker, mixed, sign_in, accessible, sc
     accessible()
     page.get_by_role("button", name="Check and see what it does").click()
     expect(page.get_by_role("alert")).to_contain_text("Weight: The weights add up to 99.9 %")
+    page.wait_for_load_state()
     accessible()
     screenshot("portfolio-refused")
     assert weight(page, "VXUS").input_value() == "5"
