@@ -80,10 +80,10 @@ class Link:
 def behind(account, check) -> Link | None:
     """Where the Rebalance Center says or does more about the account's status."""
     status = Status(check.status)
-    if check.attention or status in FLOWS:
-        return Link("What stands behind it", reverse("rebalancer:center_account", args=[account.pk]))
     if status in LIQUIDATED:
         return Link("Rebalance Center", reverse("rebalancer:center_status", args=[SLUGS[status]]))
+    if check.attention or status in FLOWS:
+        return Link("What stands behind it", reverse("rebalancer:center_account", args=[account.pk]))
     return None
 
 

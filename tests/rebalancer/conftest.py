@@ -36,6 +36,20 @@ def as_desk(client, desk):
 
 
 @pytest.fixture
+def olive(client, desk):
+    """A client signed in as somebody of Operations."""
+    client.force_login(desk)
+    return client
+
+
+@pytest.fixture
+def anns(client, ann):
+    """A client signed in as Ann."""
+    client.force_login(ann)
+    return client
+
+
+@pytest.fixture
 def balanced(db):
     """60 % VTI at $100, 38 % AGG at $50, 2 % cash."""
     make.price("VTI", 100)

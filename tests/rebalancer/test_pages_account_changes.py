@@ -41,18 +41,6 @@ def book(balanced, growth, ann):
     return account
 
 
-@pytest.fixture
-def olive(client, desk):
-    client.force_login(desk)
-    return client
-
-
-@pytest.fixture
-def anns(client, ann):
-    client.force_login(ann)
-    return client
-
-
 def address(name, account):
     if name in ("account_restriction", "account_lift"):
         return reverse(f"rebalancer:{name}", args=[account.pk, Restriction.objects.get(account=account).pk])

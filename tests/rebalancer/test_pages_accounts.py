@@ -53,18 +53,6 @@ def lines(response):
 
 
 @pytest.fixture
-def olive(client, desk):
-    client.force_login(desk)
-    return client
-
-
-@pytest.fixture
-def anns(client, ann):
-    client.force_login(ann)
-    return client
-
-
-@pytest.fixture
 def book(balanced, ann):
     """Ann: A1 of the Alder family, A2 inside of its bands. Nobody: A3, off. Closed: Z9 of Ann."""
     drifted(balanced, "A1", advisor=ann, name="Alder Trust", household=make.household("Alder"))
@@ -262,6 +250,18 @@ class TestThePage:
         }  # fmt: skip
         assert page.context["why_not_rebalance"] == "It has an open order."
         assert page.context["holdings"].available < page.context["holdings"].cash
+
+    def test_the_status_leads_to_what_the_center_says_of_it(self, olive, book, balanced):
+        def leads_to():
+            checks.analyse()
+            return olive.get(page_of(book)).context["behind"]
+
+        assert leads_to() is None
+        Account.objects.filter(pk=book.pk).update(portfolio=None)
+        assert leads_to().href == "/trading/rebalance/liquidation/"
+        Account.objects.filter(pk=book.pk).update(portfolio=balanced, last_rebalanced=date(2026, 1, 5))
+        make.restriction(book, "VTI", Restriction.Kind.NO_SELL)
+        assert leads_to().href == reverse("rebalancer:center_account", args=[book.pk])
 
     def test_the_status_is_asked_for_until_it_has_been_checked_again(self, olive, book):
         assert "hx-get" not in olive.get(page_of(book, "account_status")).content.decode()

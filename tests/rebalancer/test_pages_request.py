@@ -73,18 +73,6 @@ def batch(three, desk):
     return pending(desk, *three)
 
 
-@pytest.fixture
-def olive(client, desk):
-    client.force_login(desk)
-    return client
-
-
-@pytest.fixture
-def anns(client, ann):
-    client.force_login(ann)
-    return client
-
-
 class TestWhoSees:
     def pages(self, batch):
         return [address("request", batch), address("request_status", batch), account_page(batch, "A1")]
