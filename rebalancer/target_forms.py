@@ -45,7 +45,7 @@ class Held:
 
     @classmethod
     def named(cls, texts):
-        texts = [text.strip() for text in texts]
+        texts = [text.strip() for text in texts if "\0" not in text]  # which is in no name
         symbols = {text.upper() for text in texts}
         names = {text.removeprefix(MODEL_PREFIX) for text in texts}
         securities = Security.objects.annotate(capitals=Upper("symbol")).filter(capitals__in=symbols)

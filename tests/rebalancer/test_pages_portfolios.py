@@ -258,7 +258,8 @@ class TestWhoMayWhat:
             address = reverse(f"rebalancer:{name}", args=[999_999, *([1] if name.endswith("version") else [])])
             answer = as_admin.post(address) if name.endswith("save") else as_admin.get(address)
             assert answer.status_code == 404, name
-        assert as_admin.get(at("_version", mixed, 9)).status_code == 404
+        for address in (at("_version", mixed, 9), at("_version", mixed, 10**30), f"/portfolios/{10**30}/"):
+            assert as_admin.get(address).status_code == 404
 
     def test_save_takes_only_posts(self, as_admin, mixed):
         assert as_admin.get(at("_save", mixed)).status_code == 405
@@ -284,6 +285,8 @@ class TestTyping:
         ([("", "60"), ("Core Bonds", "38"), ("Cash", "2")], "Row 1, Component: Name a security or model."),
         ([("VTI", "sixty"), ("Core Bonds", "38"), ("Cash", "2")], "VTI, Weight: Enter a number."),
         ([("VTI", "-60"), ("Core Bonds", "38"), ("Cash", "2")], "VTI, Weight: A weight can't be negative."),
+        ([("VTI", "1e999999"), ("Core Bonds", "38"), ("Cash", "2")], "VTI, Weight: "),
+        ([("VTI", "NaN"), ("Core Bonds", "38"), ("Cash", "2")], "VTI, Weight: Enter a number."),
     ])  # fmt: skip
     def test_a_portfolio(self, as_admin, mixed, rows, words):
         for what in ("_edit", "_save"):
@@ -343,6 +346,11 @@ class TestTyping:
         for what in ("_edit", "_save"):
             assert as_admin.post(at(what, mixed), sent).status_code == 200
         assert mixed.versions.count() == 1
+
+    def test_a_character_that_no_name_has(self, as_admin, mixed):
+        for name in ("rows-0-held", "rows-0-weight", "name"):
+            sent = typed(mixed, LESS) | {name: "a\0b"}
+            assert as_admin.post(at("_edit", mixed), sent).context["problems"]
 
 
 class TestWhatAChangeDoes:
