@@ -1,4 +1,5 @@
-"""`./run bench [peers] [engine] [pages] [lists] [start]`: a table; all of it writes docs/benchmarks.md."""
+"""`./run bench [peers] [engine] [pages] [lists] [batches] [nightly] [import] [start]`: a table; all of it writes
+docs/benchmarks.md."""
 
 import sys
 
@@ -7,13 +8,16 @@ from django.utils import timezone
 
 django.setup()
 
-from . import batches, lists, pages, peers, report, starts  # noqa: E402
+from . import batches, imports, lists, nightly, pages, peers, report, requests, starts  # noqa: E402
 
 PARTS = {
     "peers": peers.figures,
     "engine": batches.figures,
     "pages": pages.figures,
     "lists": lists.figures,
+    "batches": requests.figures,
+    "nightly": nightly.figures,
+    "import": imports.figures,
     "start": starts.figures,
 }
 
