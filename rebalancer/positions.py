@@ -90,7 +90,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Part:
-    """The lines of one sleeve, with their sums."""
+    """The lines of one sleeve, with their sums; what counts as cash is not in them."""
 
     sleeve: str
     lines: list[Line]
@@ -101,20 +101,19 @@ class Part:
 
     @property
     def value(self):
-        return total(line.value for line in self.lines)
+        return total(line.value for line in self.lines if line.aside != Reason.COUNTS_AS_CASH)
 
     @property
     def weight(self):
-        return total(line.on_scale and line.on_scale.weight for line in self.lines)
+        return total(one.weight for one in self.weighed) if self.weighed else None
 
     @property
     def target(self):
-        return total(line.on_scale and line.on_scale.target for line in self.lines)
+        return total(one.target for one in self.weighed) if self.weighed else None
 
-    @property
-    def counts(self):
-        """Whether it is part of the managed value."""
-        return self.sleeve != PROTECTED
+    @cached_property
+    def weighed(self):
+        return [line.on_scale for line in self.lines if line.on_scale]
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,8 @@ class TestThePage:
         page = olive.get(page_of(account))
         holdings = page.context["holdings"]
         assert [part.name for part in holdings.parts] == ["Managed", "Model · Income", "Protected"]
+        sums = [(part.value, part.weight, part.target) for part in holdings.parts]
+        assert sums == [(59000, 59, 58), (39000, 39, 40), (1000, None, None)]
         assert (holdings.market_value, holdings.managed_value) == (Decimal("101500.00"), Decimal("100000.00"))
         assert holdings.cash == Decimal("2500.00")
         assert holdings.cash_on_scale.weight == Decimal(2)
