@@ -35,7 +35,8 @@ FIFTH = "f=portfolio:any:" + "|".join(f"Portfolio {n:02d}" for n in range(10))  
 FILTERED = (
     QUEUE, f"{QUEUE}&page=900", f"{QUEUE}&tile=high_cash", f"{QUEUE}&sort=-market_value",
     "/rebalancer/?f=drift:gte:2&q=client", f"/rebalancer/?{FIFTH}", "/rebalancer/pending/?f=",
-    "/rebalancer/history/?f=", "/trading/rebalance/", ACCOUNTS, f"{ACCOUNTS}&q=client&page=900",
+    "/rebalancer/history/?f=", "/trading/rebalance/", ACCOUNTS, f"{ACCOUNTS}&q=client&page=900", "/portfolios/?f=",
+    "/portfolios/?f=out:gte:1&sort=-market_value", "/models/?f=",
 )  # fmt: skip
 
 
