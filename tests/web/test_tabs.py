@@ -112,7 +112,8 @@ def enter(page):
     page.goto("/login/")
     page.get_by_label("User name").fill("olive")
     page.get_by_label("Password").fill(make.PASSWORD)
-    follow(page, page.get_by_role("button", name="Sign in"), "Accounts to Rebalance")
+    follow(page, page.get_by_role("button", name="Sign in"), "Home")
+    page.goto(QUEUE)
 
 
 def leave(page):
@@ -164,7 +165,8 @@ def test_filters_and_columns_stay_over_everything_until_closed_or_signed_out(pag
     expect(rows(page)).to_have_text("1–6 of 6")
     page.locator("#pick-page").check()
     expect(page.locator("#selection strong")).to_have_text("6 selected")
-    follow(page, page.get_by_role("button", name="Close Rebalancer"), "Accounts to Rebalance")
+    follow(page, page.get_by_role("button", name="Close Rebalancer"), "Home")
+    page.goto(QUEUE)
     expect(page.locator("#selection")).to_be_hidden()
     expect(rows(page)).to_have_text("1–24 of 24")
     expect(chips(page)).to_have_count(0)
