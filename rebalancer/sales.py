@@ -3,18 +3,15 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from accounts.listing.figures import quantity_text
-from accounts.models import Account, Restriction
+from accounts.models import Account
 from accounts.money import amount
 from accounts.selectors import last_prices
 from rebalancer import selectors
 from rebalancer.services import eligibility
 from rebalancer.states import Logic
-from trading import sessions
-
-KEPT_BY = (Restriction.Kind.NO_SELL, Restriction.Kind.DO_NOT_TRADE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,7 @@ class Sale:
 class Seller:
     """An account with what it would sell; `why_not` says why it is left out of the request, if it is."""
 
+    pk: int
     number: str
     name: str
     why_not: str = ""
@@ -56,14 +54,20 @@ class Seller:
 
 @dataclass(frozen=True, slots=True)
 class Liquidation:
-    """The list that somebody confirms: its digest, and the accounts by number."""
+    """The list that somebody confirms, by account number. Its digest is of the accounts that sell: whoever is left out
+    now is no part of what is confirmed, whatever becomes of them.
+    """
 
-    digest: str
+    listed: selectors.SaleList
     sellers: list[Seller]
 
     @property
     def selling(self):
         return [one for one in self.sellers if one.sells]
+
+    @property
+    def digest(self):
+        return self.listed.of(one.pk for one in self.selling).digest
 
     @property
     def value(self):
@@ -85,26 +89,16 @@ def liquidation(chosen: QuerySet[Account]) -> Liquidation:
     listed = selectors.sale_list(chosen)
     whys = eligibility.with_why_not(chosen, Logic.LIQUIDATE).order_by("number")
     rows = whys.values_list("pk", "number", "name", "why_not", "hindrance")
-    sellers = {pk: Seller(number, name, why or hindrance) for pk, number, name, why, hindrance in rows}
-    kept = _kept(sellers)
+    sellers = {pk: Seller(pk, number, name, why or hindrance) for pk, number, name, why, hindrance in rows}
     prices = last_prices([row["security"] for row in listed.rows])
     for row in listed.rows:
         price = prices.get(row["security"])
-        sale = _sale(row, price and price.price, kept.get((row["account"], row["security"]), ""))
-        sellers[row["account"]].sales.append(sale)
-    return Liquidation(listed.digest, list(sellers.values()))
+        sellers[row["account"]].sales.append(_sale(row, price and price.price))
+    return Liquidation(listed, list(sellers.values()))
 
 
-def _kept(account_pks):
-    """{(account id, security id): the restriction that forbids to sell today, in words}."""
-    today = sessions.today()
-    found = Restriction.objects.filter(Q(end=None) | Q(end__gte=today), start__lte=today, kind__in=KEPT_BY)
-    rows = found.filter(account__in=account_pks).values_list("account", "security", "kind")
-    return {(account, security): Restriction.Kind(kind).label.lower() for account, security, kind in rows}
-
-
-def _sale(row, price, kept):
-    held, step = row["quantity"], row["security__quantity_step"]
+def _sale(row, price):
+    held, step, kept = row["quantity"], row["security__quantity_step"], row["kept"]
     sold = Decimal(0) if kept else held // step * step
     note = f"stays: {kept}" if kept else f"{quantity_text(held - sold)} stays, a fraction" if held > sold else ""
     sleeve = row["sleeve__model__name"] or row["sleeve__kind"].capitalize()

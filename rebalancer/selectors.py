@@ -1,6 +1,7 @@
 """Reads for pages and commands. What a person is shown starts from `visible_to(user)`, everywhere."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -9,10 +10,22 @@ from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QueryS
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.models import Account, Component, Firm, Portfolio, Position, RunRecord, Security, Sleeve, TaxStatus
+from accounts.models import (
+    Account,
+    Component,
+    Firm,
+    Portfolio,
+    Position,
+    Restriction,
+    RunRecord,
+    Security,
+    Sleeve,
+    TaxStatus,
+)
 from rebalancer.engine.reasons import in_words
 from rebalancer.models import Batch, Entry, LotLine, PositionLine, TradeLine
 from rebalancer.states import ENDED_BATCHES, OPEN_BATCHES, OPEN_ENTRIES, BatchState, EntryState, Logic, Status
+from trading import sessions
 from trading.models import Order
 from trading.selectors import has_no_open_order, orders
 
@@ -24,6 +37,7 @@ TILES = {
 }
 # Entries whose figures say what is or was going to be traded; those of the others are left from an earlier proposal.
 WITH_FIGURES = (EntryState.PROPOSED, EntryState.COMPLETE, EntryState.CANCELLED)
+KEPT_BY = (Restriction.Kind.NO_SELL, Restriction.Kind.DO_NOT_TRADE)  # what these are on, a liquidation leaves
 # The open accounts of which the last approval found that they are no longer what their proposals rest on.
 CHANGED = Q(state=EntryState.PROPOSED) & ~Q(changed="")
 LYING_FOR = timedelta(seconds=45)
@@ -104,11 +118,26 @@ class SaleList:
     """What a liquidation would sell at most; whoever confirms it hands back its digest."""
 
     rows: list[dict]
-    digest: str
+
+    @property
+    def digest(self) -> str:
+        text = "\n".join(
+            f"{row['account__number']}\t{row['sleeve']}\t{row['security__symbol']}\t{row['quantity']}\t{row['kept']}"
+            for row in self.rows
+        )
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def of(self, account_pks: Iterable[int]) -> "SaleList":
+        """The part of it that these accounts would sell."""
+        wanted = set(account_pks)
+        return SaleList([row for row in self.rows if row["account"] in wanted])
 
 
 def sale_list(chosen: QuerySet[Account]) -> SaleList:
-    """The unprotected holdings of these accounts, by account number, sleeve and symbol."""
+    """The unprotected holdings of these accounts, by account number, sleeve and symbol.
+
+    `kept` of a row is the restriction that forbids to sell it today, in words, or empty.
+    """
     held = (
         Position.objects.filter(account__in=chosen.order_by().values("pk"))
         .exclude(sleeve__kind=Sleeve.Kind.PROTECTED)
@@ -119,11 +148,16 @@ def sale_list(chosen: QuerySet[Account]) -> SaleList:
         "account", "account__number", "account__name", "sleeve", "sleeve__kind", "sleeve__model__name", "security",
         "security__symbol", "security__name", "security__quantity_step", "quantity",
     )  # fmt: skip
-    rows: list[dict] = [dict(row) for row in held.values(*columns)]
-    text = "\n".join(
-        f"{row['account__number']}\t{row['sleeve']}\t{row['security__symbol']}\t{row['quantity']}" for row in rows
-    )
-    return SaleList(rows, hashlib.sha256(text.encode()).hexdigest())
+    kept = _kept(chosen)
+    return SaleList([{**row, "kept": kept.get((row["account"], row["security"]), "")} for row in held.values(*columns)])
+
+
+def _kept(chosen):
+    """{(account id, security id): the restriction that forbids to sell today, in words}."""
+    today = sessions.today()
+    found = Restriction.objects.filter(Q(end=None) | Q(end__gte=today), start__lte=today, kind__in=KEPT_BY)
+    rows = found.filter(account__in=chosen.order_by().values("pk")).values_list("account", "security", "kind")
+    return {(account, security): Restriction.Kind(kind).label.lower() for account, security, kind in rows}
 
 
 # --- batches --------------------------------------------------------------------------------------------------

@@ -123,9 +123,9 @@ def review(request, place):
 
     def done(found):
         chosen, missing = found
-        pks = sorted(chosen.values_list("pk", flat=True))
-        sent = {"scope": "picked", "query": "", "shown": len(pks), "ids": ",".join(map(str, pks))}
         listed = liquidation(chosen)
+        pks = sorted(one.pk for one in listed.selling)
+        sent = {"scope": "picked", "query": "", "shown": len(pks), "ids": ",".join(map(str, pks))}
         context = {"place": place, "list": listed, "missing": missing, "section": SECTION}
         fields = [*sent.items(), ("confirmed", listed.digest)]
         return render(request, "rebalancer/center_liquidate.html", context | {

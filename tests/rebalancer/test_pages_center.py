@@ -309,6 +309,27 @@ class TestLiquidation:
         assert "What would be sold is not what was confirmed" in text(answer)
         assert not Batch.objects.exists()
 
+    def test_whoever_was_left_out_of_the_list_stays_out(self, book, as_desk, balanced):
+        """Free again by the time it is confirmed: but nobody has confirmed what it would sell."""
+        left_out = make.account("L2", portfolio=None, rebalancing_on=True)
+        make.lot(left_out, "VTI", 7, cost=90)
+        checks.analyse()
+        switch_rebalancing(chosen(left_out), False, by=None)
+        page = self.review(as_desk, "L1", "L2")
+        assert "Liquidate 1 account?" in text(page)
+        switch_rebalancing(chosen(left_out), True, by=None)
+        assert as_desk.post(at("liquidation", command="liquidate"), hidden(page)).status_code == 302
+        assert [entry.account_number for entry in Entry.objects.all()] == ["L1"]
+
+    def test_what_was_kept_is_not_sold_when_its_restriction_is_lifted_meanwhile(self, book, as_desk):
+        kept = make.restriction(Account.objects.get(number="L1"), "AGG", Restriction.Kind.DO_NOT_TRADE)
+        page = self.review(as_desk, "L1")
+        kept.delete()
+        answer = as_desk.post(at("liquidation", command="liquidate"), hidden(page))
+        assert answer.status_code == 409
+        assert "What would be sold is not what was confirmed" in text(answer)
+        assert not Batch.objects.exists()
+
     @pytest.mark.parametrize("command", ["review", "liquidate"])
     def test_is_for_operations(self, book, as_ann, command):
         shown = as_ann.get(at("liquidation"))
@@ -329,8 +350,9 @@ class TestLiquidation:
         page = self.review(as_desk, "N1", place=("no-portfolio",))
         assert "Nothing would be sold" in text(page)
         assert "Left out: rebalancing is off" in text(page)
-        answer = as_desk.post(at("no-portfolio", command="liquidate"), hidden(page))
+        answer = send(as_desk, at("no-portfolio", command="liquidate"), [pk("N1")], confirmed=hidden(page)["confirmed"])
         assert answer.status_code == 409
+        assert not Batch.objects.exists()
         switch_rebalancing(chosen(Account.objects.get(number="N1")), True, by=None)
         page = self.review(as_desk, "N1", place=("no-portfolio",))
         assert "2 holdings would be sold for about $1,200.00" in text(page)
