@@ -1,5 +1,5 @@
-"""`./run bench [peers] [engine] [pages] [lists] [batches] [nightly] [import] [start]`: a table; all of it writes
-docs/benchmarks.md."""
+"""`./run bench [peers] [engine] [pages] [lists] [batches] [nightly] [import] [start]`: a table, also written into
+docs/benchmarks.md in place of the part's last one."""
 
 import sys
 
@@ -26,11 +26,10 @@ def main(chosen):
     unknown = set(chosen) - PARTS.keys()
     if unknown:
         sys.exit(f"bench knows {', '.join(PARTS)}; not {', '.join(sorted(unknown))}.")
-    found = [figure for name, measure in PARTS.items() if not chosen or name in chosen for figure in measure()]
+    found = {name: list(measure()) for name, measure in PARTS.items() if not chosen or name in chosen}
     where = report.machine(batches.database_version())
-    print(report.table(found) + f"\n{where}")
-    if not chosen:
-        report.write(found, where, timezone.localdate().isoformat())
+    print(report.table([figure for figures in found.values() for figure in figures]) + f"\n{where}")
+    report.write(found, where, timezone.localdate().isoformat())
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from pathlib import Path
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-What `./run bench` measured last, through the product's own code and schema. Medians, on the machine named below; a busy
-or slower machine gives other seconds. A goal that is missed stands here as missed: benchmarks are no tests.
+What `./run bench` measured last, part by part, through the product's own code and schema. Medians, on the machine named
+below each table; a busy or slower machine gives other seconds. A goal that is missed stands here as missed: benchmarks
+are no tests.
 
 """
 
@@ -57,5 +58,15 @@ def machine(database: str) -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}, Python {python}, PostgreSQL {database}"
 
 
-def write(figures: list[Figure], where: str, day: str) -> None:
-    DOCUMENT.write_text(f"{HEAD}{table(figures)}\nMeasured {day}: {where}.\n", encoding="utf-8")
+def write(measured: dict[str, list[Figure]], where: str, day: str) -> None:
+    """Put the tables of these parts in place of those they had; what was not measured stays as it was."""
+    tables = {name: f"{table(figures)}\nMeasured {day}: {where}.\n" for name, figures in measured.items()}
+    parts = _written() | tables
+    text = "\n".join(f"## {name}\n\n{parts[name]}" for name in sorted(parts))
+    DOCUMENT.write_text(HEAD + text, encoding="utf-8")
+
+
+def _written():
+    """{part: its text} of the document as it is."""
+    _, *sections = DOCUMENT.read_text(encoding="utf-8").split("\n## ") if DOCUMENT.exists() else [""]
+    return {name: text.strip("\n") + "\n" for name, _, text in (section.partition("\n") for section in sections)}
