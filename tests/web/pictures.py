@@ -45,51 +45,78 @@ class Walk:
 
 
 def operations(walk: Walk) -> None:
+    """The main line: from the queue to History."""
     page = walk.page
     walk.sign_in("operations")
     walk.picture("01-sign-in")
     walk.enter()
-    walk.picture("02-accounts-to-rebalance")
-    page.locator("#tile-high_cash").click()
-    expect(page.locator("#tile-high_cash")).to_have_attribute("aria-current", "true")
-    walk.picture("03-one-tile")
-    page.locator("#tile-high_cash").click()
-    expect(page.locator("#tile-high_cash")).not_to_have_attribute("aria-current", "true")
+    walk.picture("02-home")
+    walk.go("/rebalancer/")
+    walk.picture("03-accounts-to-rebalance")
+    tile = page.locator("#tile-high_cash")
+    tile.click()
+    expect(tile).to_have_attribute("aria-current", "true")
+    walk.picture("04-one-tile")
+    tile.click()
+    expect(tile).not_to_have_attribute("aria-current", "true")
     page.locator("#pick-page").check()
-    walk.picture("04-accounts-selected")
+    walk.picture("05-accounts-selected")
     page.get_by_role("button", name="Generate Proposed Trades").click()
-    walk.picture("05-pending-at-work")
-    expect(
-        page.get_by_role("button", name="Approve").or_(page.get_by_role("link", name="Approve")).first
-    ).to_be_enabled(timeout=PATIENCE)
-    walk.picture("06-pending-approval")
+    walk.picture("06-pending-at-work")
+    approve = page.get_by_role("button", name="Approve").or_(page.get_by_role("link", name="Approve"))
+    expect(approve.first).to_be_enabled(timeout=PATIENCE)
+    walk.picture("07-pending-approval")
     page.get_by_role("link", name="View Details").first.click()
-    walk.picture("07-request")
+    walk.picture("08-request")
+    request = page.url
     page.locator("#listing tbody td.pin-1 a").nth(3).click()
-    walk.picture("08-account-in-a-request")
+    walk.picture("09-account-in-a-request")
     page.locator("summary, [aria-expanded=false]").filter(has_text="Sell").first.click()
-    walk.picture("09-lots-of-a-sale")
-    page.go_back()
+    walk.picture("10-lots-of-a-sale")
+    page.goto(f"{request}analysis/")
+    walk.picture("11-analysis-of-a-request")
+    page.goto(request)
     page.get_by_role("button", name="Approve").first.click()
     expect(page.locator(".modal.show")).to_be_visible()
     page.wait_for_timeout(400)  # the dialog fades in
-    walk.picture("10-approve-asks-first")
+    walk.picture("12-approve-asks-first")
     page.locator(".modal.show").get_by_role("button", name="Approve").click()
     page.wait_for_timeout(PATIENCE / 6)  # staged by the worker
     walk.go("/rebalancer/history/")
-    walk.picture("11-history")
+    walk.picture("13-history")
     page.get_by_role("link", name="View Details").first.click()
-    walk.picture("12-request-in-history")
+    walk.picture("14-request-in-history")
+
+
+def adviser(walk: Walk) -> None:
+    """The Rebalance Center, clients and portfolios, as the adviser of some accounts."""
+    page = walk.page
+    walk.sign_in("advisor1")
+    walk.enter()
+    walk.go("/trading/rebalance/")
+    walk.picture("15-rebalance-center")
+    page.get_by_role("link", name="Rebalance ").first.click()
+    walk.picture("16-accounts-of-a-status")
+    walk.go("/clients/accounts/")
+    walk.picture("17-accounts")
+    page.locator("#listing tbody td.pin-1 a").nth(4).click()
+    walk.picture("18-account")
+    page.get_by_role("link", name="Rebalance", exact=True).click()
+    walk.picture("19-rebalance-one-account")
+    walk.go("/portfolios/")
+    walk.picture("20-portfolios")
+    page.locator("#listing tbody td.pin-1 a").first.click()
+    walk.picture("21-portfolio")
 
 
 def administrator(walk: Walk) -> None:
     walk.sign_in("admin")
     walk.enter()
     walk.go("/admin/")
-    walk.picture("13-administration")
+    walk.picture("22-administration")
     walk.go("/admin/accounts/portfolio/")
     walk.page.locator("#result_list tbody th a").first.click()
-    walk.picture("14-portfolio-in-administration")
+    walk.picture("23-portfolio-in-administration")
 
 
 def main(address: str, folder: str) -> None:
@@ -97,7 +124,7 @@ def main(address: str, folder: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser.find(), args=FLAGS)
-        for walk in (operations, administrator):
+        for walk in (adviser, operations, administrator):
             walk(Walk(chromium.new_context(reduced_motion="reduce").new_page(), address, target))
         chromium.close()
 
