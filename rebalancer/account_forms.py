@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from django import forms
 
+from accounts.listing.filters import NUMBER
 from accounts.models import Portfolio, Restriction, Security
 from accounts.services.accounts import restriction_words
 from rebalancer.forms import OFFERED
@@ -25,8 +26,13 @@ class DollarsField(forms.DecimalField):
         super().__init__(max_digits=18, decimal_places=2, error_messages=words, **options)
 
     def to_python(self, value):
-        typed = value.strip().removeprefix("$").replace(",", "") if isinstance(value, str) else value
-        return super().to_python(typed)
+        return super().to_python(self._without_commas(value.strip()) if isinstance(value, str) else value)
+
+    @staticmethod
+    def _without_commas(typed):
+        """Commas part thousands and nothing else: 1,5 is not 15."""
+        number = typed.removeprefix("$")
+        return number.replace(",", "") if NUMBER.fullmatch(number) else number
 
 
 class SymbolField(forms.CharField):
@@ -38,7 +44,8 @@ class SymbolField(forms.CharField):
         symbol = super().clean(value)
         if not symbol:
             return None
-        found = Security.objects.filter(symbol__iexact=symbol).first()
+        same = list(Security.objects.filter(symbol__iexact=symbol))
+        found = next((one for one in same if one.symbol == symbol), next(iter(same), None))
         if found is None:
             raise forms.ValidationError(f"There is no security {symbol[:40]}.")
         return found
@@ -63,7 +70,7 @@ class SetAsideForm(AccountForm):
     """The cash that is not to be invested; `seen` is what the page showed."""
 
     amount = DollarsField(label="Set-aside cash, in dollars", min_value=Decimal(0))
-    seen = forms.DecimalField(widget=forms.HiddenInput)
+    seen = forms.DecimalField(widget=forms.HiddenInput, max_digits=18, decimal_places=2)
 
 
 class RestrictionForm(AccountForm):
@@ -160,7 +167,7 @@ class PortfolioForm(RebalanceForm):
         self.initial.setdefault("was", str(self.account.portfolio_id or ""))
         if self.account.rebalancing_on:
             del self.fields["switch_on"]
-        if not may_rebalance:
+        if not may_rebalance and not self.data.get("rebalance"):  # asked for, it is refused, not dropped
             for name in ("rebalance", "logic", "although_off"):
                 self.fields.pop(name, None)
 

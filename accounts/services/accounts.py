@@ -70,7 +70,8 @@ def set_aside(account, amount, by, *, seen=None):
         locked = _locked().get(pk=account.pk)
         before = locked.set_aside_cash
         if seen is not None and seen != before:
-            raise Refused(f"The set-aside cash was {seen:,.2f} when you looked, and is {before:,.2f} now.")
+            was = f"The set-aside cash was {seen:,.2f} when you looked, and is {before:,.2f} now."
+            raise Refused(f"{was} Nothing was changed.")
         locked.set_aside_cash = amount
         check_fields(locked, exclude={field.name for field in Account._meta.fields} - {"set_aside_cash"}, unique=False)
         if locked.set_aside_cash == before:
@@ -136,7 +137,10 @@ def restriction_words(restriction):
 def _require_seen(security, found, seen):
     if seen is None or seen == restriction_words(found):
         return
-    raise Refused(f"{security} has changed since you looked. Now: {restriction_words(found) or 'no restriction'}.")
+    now = restriction_words(found) or "no restriction"
+    if not seen:
+        raise Refused(f"{security} is restricted already. Now: {now}. Nothing was changed; change that restriction.")
+    raise Refused(f"{security} has changed since you looked. Now: {now}. Nothing was changed.")
 
 
 def save_account(account, by, *, linked=None, restrictions=None):

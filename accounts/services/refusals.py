@@ -16,14 +16,14 @@ class Refused(Exception):
 def command(by, verb, obj=None):
     """One transaction; usable as a decorator's body or around several services.
 
-    When the person may not do it, everything is rolled back and a line "refused" is kept. Commands may be nested: the
-    outermost one keeps the line.
+    When it is refused, because the person may not do it or the state of things does not allow it, everything is rolled
+    back and a line "refused" is kept. Commands may be nested: the outermost one keeps the line.
     """
     try:
         with transaction.atomic():
             yield
-    except PermissionDenied as denied:
-        audit.record(by, "refused", obj, command=verb, why=str(denied))
+    except (PermissionDenied, Refused) as refusal:
+        audit.record(by, "refused", obj, command=verb, why=str(refusal))
         raise
 
 

@@ -115,10 +115,21 @@ class Change(LoginRequiredMixin, View):
         except PermissionDenied as denied:
             return answers.refused(request, denied, self.back, 403)
         except Refused as refusal:
-            form.add_error(None, str(refusal))
-            return self.page(form, 409)
+            return self.overtaken(refusal)
         tasks.enqueue(tasks.recheck)
         return self.done(words)
+
+    def overtaken(self, refusal):
+        """The form as it was filled in, on the account as it is now, so that it can be sent again from there."""
+        now = type(self)()
+        now.setup(self.request, **self.kwargs)
+        if now.why_not():
+            return answers.refused(self.request, refusal, self.back, 409)
+        typed = self.request.POST.copy()
+        typed.update({field.html_name: field.value() for field in now.form().hidden_fields()})
+        form = now.form(typed)
+        form.add_error(None, str(refusal))
+        return now.page(form, 409)
 
     def refusal(self, why):
         """The status of a refusal: 403 where the person may not, 409 where it does not go now."""

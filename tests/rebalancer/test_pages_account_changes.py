@@ -61,6 +61,12 @@ def send(client, name, account, **changed):
     return client.post(where, {name: value for name, value in fields.items() if value is not None})
 
 
+def sent_again(response):
+    """What the button of a form sends that has come back."""
+    form = response.context["form"]
+    return {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
+
+
 def said(response):
     return " ".join(str(message) for message in get_messages(response.wsgi_request))
 
@@ -194,6 +200,7 @@ class TestSetAside:
         ("amount", "words"),
         [
             ("", "Type an amount; 0 for none."), ("lots", "This is not an amount"), ("NaN", "This is not an amount"),
+            ("1,5", "This is not an amount"), ("10.000,00", "This is not an amount"),
             ("-1", "greater than or equal to 0"), ("0.001", "no more than 2 decimal places"),
             ("99999999999999999", "no more than 16 digits"),
         ],
@@ -205,7 +212,7 @@ class TestSetAside:
         assert 'aria-invalid="true"' in answer.content.decode()
         assert again(book).set_aside_cash == 0
 
-    @pytest.mark.parametrize("seen", ["", "x", None])
+    @pytest.mark.parametrize("seen", ["", "x", "1e999999999", None])
     def test_what_the_page_showed_has_to_arrive(self, olive, book, seen):
         answer = send(olive, "account_set_aside", book, amount="10", seen=seen)
         assert answer.status_code == 400
@@ -217,8 +224,10 @@ class TestSetAside:
         Account.objects.filter(pk=book.pk).update(set_aside_cash=70)
         answer = olive.post(address("account_set_aside", book), fields | {"amount": "10"})
         assert answer.status_code == 409
-        assert "was 0.00 when you looked, and is 70.00 now" in text(answer)
+        assert "was 0.00 when you looked, and is 70.00 now. Nothing was changed." in text(answer)
         assert again(book).set_aside_cash == 70
+        assert refusals() == ["The set-aside cash was 0.00 when you looked, and is 70.00 now. Nothing was changed."]
+        assert said(olive.post(address("account_set_aside", book), sent_again(answer))) == "$10.00 is set aside."
 
 
 class TestRestrictions:
@@ -273,7 +282,7 @@ class TestRestrictions:
     def test_one_that_is_there_already_is_not_written_over(self, olive, book):
         answer = send(olive, "account_restrict", book, security="GE", kind="do_not_trade")
         assert answer.status_code == 409
-        assert "Now: No buy GE from 2020-01-01." in text(answer)
+        assert "GE is restricted already. Now: No buy GE from 2020-01-01. Nothing was changed" in text(answer)
         assert Restriction.objects.get().kind == "no_buy"
 
     @pytest.mark.parametrize("name", ["account_restriction", "account_lift"])
@@ -285,6 +294,8 @@ class TestRestrictions:
         assert answer.status_code == 409
         assert "GE has changed since you looked. Now: No buy GE from 2020-01-01 until 2099-01-01." in text(answer)
         assert Restriction.objects.get().end == date(2099, 1, 1)
+        assert len(refusals()) == 1
+        assert olive.post(where, sent_again(answer)).status_code == 302
 
     @pytest.mark.parametrize("name", ["account_restriction", "account_lift"])
     def test_it_is_gone_meanwhile(self, olive, book, name):
@@ -449,7 +460,9 @@ class TestAnotherPortfolio:
         answer = anns.post(address("account_portfolio", book), fields)
         assert answer.status_code == 409
         assert "has changed since you looked; it is Income now. Nothing was done." in text(answer)
+        assert "It is held to Income now." in text(answer)
         assert again(book).portfolio == other
+        assert said(anns.post(address("account_portfolio", book), sent_again(answer))) == "Growth is assigned."
 
     def test_one_that_is_not_linked_any_more(self, anns, book, growth, balanced):
         book.linked_portfolios.add(make.portfolio("Income", AGG=98))
@@ -468,7 +481,11 @@ class TestAnotherPortfolio:
         batch = opened(ann, book).batch
         shown = text(anns.get(address("account_portfolio", book)))
         assert f"It cannot be rebalanced now: It is in request {batch.pk} already." in shown
-        self.ask(anns, book, growth, assign="on", rebalance="on")
+        answer = self.ask(anns, book, growth, assign="on", rebalance="on", logic="best_fit")
+        assert answer.status_code == 409
+        assert f"it is in request {batch.pk}" in text(answer)
+        assert again(book).portfolio != growth
+        self.ask(anns, book, growth, assign="on")
         assert again(book).portfolio == growth
         assert Batch.objects.count() == 1
 
