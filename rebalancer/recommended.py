@@ -228,11 +228,11 @@ def _furthest(lines, cash, drift, when, name=""):
     near = [one for one in found if name in ("", one[0]) and abs(one[1] - one[2] - drift) < NEAR]
     if not near:
         return None
-    symbol, weight, _, lower, upper = max(near, key=_share_of_band)
+    symbol, weight, _, lower, upper = max(near, key=share_of_band)
     return Furthest(symbol, lower <= weight <= upper, lower, upper)
 
 
-def _share_of_band(component):
+def share_of_band(component):
     """Drift in relation to the width on its side of the threshold; a width of 0 counts as one percentage point."""
     _, weight, target, lower, upper = component
     width = upper - target if weight > target else target - lower

@@ -14,6 +14,7 @@ from rebalancer.views import (
     pending,
     queue,
     request_account,
+    request_analysis,
     request_commands,
     requests,
     tabs,
@@ -69,6 +70,12 @@ urlpatterns = [
     path("rebalancer/requests/<int:pk>/repropose/", request_commands.repropose, name="repropose"),
     path(
         "rebalancer/requests/<int:pk>/accounts/<int:entry_pk>/", request_account.account, name="request_account"
+    ),
+    path("rebalancer/requests/<int:pk>/analysis/", request_analysis.by_ticker, name="request_analysis"),
+    path(
+        "rebalancer/requests/<int:pk>/analysis/accounts/",
+        request_analysis.ByAccount.as_view(),
+        name="request_analysis_accounts",
     ),
     # Trading / Rebalance
     path("trading/rebalance/", center.overview, name="center"),

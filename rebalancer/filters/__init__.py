@@ -1,12 +1,13 @@
 """What can be filtered on the Rebalancer's pages, and the rows that each of them lists."""
 
 from .accounts import AccountsFilters, LotFilters, TransactionFilters, account_rows, lot_rows, transaction_rows
+from .analysis import AnalysisFilters, analysed_rows
 from .center import CenterFilters, center_rows
 from .request import RequestFilters, entry_rows
 from .tabs import HistoryFilters, PendingFilters, QueueFilters, batch_rows, history_rows, pending_rows, queue_rows
 
 __all__ = [
-    "AccountsFilters", "CenterFilters", "HistoryFilters", "LotFilters", "PendingFilters", "QueueFilters",
-    "RequestFilters", "TransactionFilters", "account_rows", "batch_rows", "center_rows", "entry_rows", "history_rows",
-    "lot_rows", "pending_rows", "queue_rows", "transaction_rows",
+    "AccountsFilters", "AnalysisFilters", "CenterFilters", "HistoryFilters", "LotFilters", "PendingFilters",
+    "QueueFilters", "RequestFilters", "TransactionFilters", "account_rows", "analysed_rows", "batch_rows",
+    "center_rows", "entry_rows", "history_rows", "lot_rows", "pending_rows", "queue_rows", "transaction_rows",
 ]  # fmt: skip

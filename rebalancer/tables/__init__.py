@@ -1,11 +1,12 @@
 """The tables of the Rebalancer: its three tabs, and the accounts of a request."""
 
 from .accounts import STATUS_BADGES, AccountsTable, LotTable, TransactionTable
+from .analysis import AnalysisTable
 from .center import CenterTable
 from .request import ENTRY_BADGES, OUT_OF_PLAY, RequestTable
 from .tabs import RESULT_BADGES, HistoryTable, PendingTable, QueueTable, TitledColumn
 
 __all__ = [
-    "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "STATUS_BADGES", "AccountsTable", "CenterTable", "HistoryTable",
-    "LotTable", "PendingTable", "QueueTable", "RequestTable", "TitledColumn", "TransactionTable",
+    "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "STATUS_BADGES", "AccountsTable", "AnalysisTable", "CenterTable",
+    "HistoryTable", "LotTable", "PendingTable", "QueueTable", "RequestTable", "TitledColumn", "TransactionTable",
 ]  # fmt: skip

@@ -77,6 +77,7 @@ def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
         "/rebalancer/?f=&page=99", "/rebalancer/?f=number:is:nobody", "/rebalancer/pending/?f=",
         "/rebalancer/history/?f=", *requests,
         f"/rebalancer/requests/{pending_one.pk}/accounts/{entry.pk}/",
+        *(f"{address}analysis/" for address in requests), f"{requests[0]}analysis/accounts/?f=",
         f"/rebalancer/pending/{pending_one.pk}/approve/", f"/rebalancer/pending/{ended.pk}/cancel/",
         "/trading/rebalance/", f"/trading/rebalance/out-of-tolerance/{entry.portfolio_id}/?f=",
         "/trading/rebalance/no-portfolio/?f=", f"/trading/rebalance/accounts/{entry.account_id}/",
