@@ -91,6 +91,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # a portfolio or model is sent whole, with up to 1,000 rows of nine fields
 SESSION_ENGINE = "django.contrib.sessions.backends.db"  # the message queue may be lost with everything in it
 SESSION_COOKIE_AGE = 12 * 60 * 60
 AXES_FAILURE_LIMIT = 10

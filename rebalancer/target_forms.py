@@ -168,8 +168,9 @@ class Rows(forms.BaseFormSet):
         return self.is_valid() and not self.whole and not any(form.errors for form in self.kept())
 
 
-ComponentRows = forms.formset_factory(ComponentRowForm, formset=Rows, extra=1, max_num=ROWS_AT_MOST, validate_max=True)
-WeightRows = forms.formset_factory(WeightRowForm, formset=Rows, extra=1, max_num=ROWS_AT_MOST, validate_max=True)
+MOST = {"max_num": ROWS_AT_MOST, "absolute_max": ROWS_AT_MOST, "validate_max": True}
+ComponentRows = forms.formset_factory(ComponentRowForm, formset=Rows, extra=1, **MOST)
+WeightRows = forms.formset_factory(WeightRowForm, formset=Rows, extra=1, **MOST)
 
 
 class BegunForm(forms.Form):

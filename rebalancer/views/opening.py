@@ -29,7 +29,9 @@ def open_chosen(user, selection, rows, filterset, listed, why_gone: Callable[[Ac
         return batches.open_batch(by=user, accounts=chosen, shown=selection.expected, **terms)
     left_out = gone(user, selection, listed, why_gone)
     if len(left_out) == len(selection.ids):
-        raise batches.NothingLeft(left_out)
+        nothing = batches.NothingLeft(left_out)
+        audit.record(user, "refused", command="batch.opened", why=str(nothing))
+        raise nothing
     still = listed.filter(pk__in=selection.ids)
     opened = batches.open_batch(by=user, accounts=still, shown=len(selection.ids) - len(left_out), **terms)
     return batches.Opened(opened.batch, opened.accounts, opened.left_out + left_out)

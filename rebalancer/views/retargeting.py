@@ -101,16 +101,18 @@ def by_label(error):
 
 def ask(request, subject, target, form, version, more=(), **said):
     """The form as it was typed. `said`: `told`, words on top; `changed`, the refusal because somebody saved a version
-    since `began`."""
+    since `began`. What cannot be answers 400, what came too late or changes nothing 409."""
+    problems = [*(form.problems_in_words() if form.bound else []), *more]
     context = {
         "form": form,
         "begun": version,
         "offered": offered(target),
-        "problems": [*(form.problems_in_words() if form.bound else []), *more],
+        "problems": problems,
         "save_page": subject.address(target, "save"),
         "saved_name": subject.model.objects.values_list("name", flat=True).get(pk=target.pk),
     }
-    return render(request, "rebalancer/target_edit.html", about(subject, target) | context | said)
+    status = 400 if problems or said.get("told") == NOT_WHOLE else 409 if said else 200
+    return render(request, "rebalancer/target_edit.html", about(subject, target) | context | said, status=status)
 
 
 def confirm(request, subject, target, found, changed=None):

@@ -257,6 +257,12 @@ class TestCreate:
         assert "No account of yours is held to this portfolio any more" in text(answer)
         assert len(refusals()) == 1
 
+    def test_when_none_of_those_picked_is_left_that_is_on_record(self, book, as_ann):
+        Account.objects.filter(number="A1").update(is_open=False)
+        answer = send(as_ann, out(book, "create"), [pk("A1")])
+        assert (answer.status_code, "A1 Alder Trust: it is closed" in text(answer)) == (409, True)
+        assert len(refusals()) == 1
+
     def test_a_portfolio_removed_while_a_request_is_open(self, book, as_ann):
         """It cannot be deleted; taken from an account, it fails that account alone, in words."""
         send(as_ann, out(book, "create"), [pk("A1"), pk("A2")])

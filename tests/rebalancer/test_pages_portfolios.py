@@ -292,6 +292,7 @@ class TestTyping:
         for what in ("_edit", "_save"):
             sent = typed(mixed, rows, told=0, minimum_trade_dollars="123")
             page = as_admin.post(at(what, mixed), sent)
+            assert page.status_code == 400
             assert words in text(page).replace(" :", ":").replace("&#x27;", "'")
             shown = page.content.decode()
             for name, value in sent.items():
@@ -312,6 +313,10 @@ class TestTyping:
         make.security("SWVXX", "sweep")
         assert words in text(as_admin.post(at("_edit", core), typed(core, rows)))
         assert core.versions.count() == 1
+
+    def test_a_model_of_many_securities_arrives_whole(self, as_admin, core):
+        page = as_admin.post(at("_edit", core), typed(core, [(f"S{number}", "0.2") for number in range(500)]))
+        assert "S499, Component: There is no security or model S499." in text(page).replace(" :", ":")
 
     def test_a_setting(self, as_admin, mixed):
         page = text(as_admin.post(at("_edit", mixed), typed(mixed, SAME, threshold_percent="3", name="")))
@@ -344,7 +349,7 @@ class TestTyping:
     )
     def test_what_does_not_arrive_whole_is_not_saved(self, as_admin, mixed, sent):
         for what in ("_edit", "_save"):
-            assert as_admin.post(at(what, mixed), sent).status_code == 200
+            assert as_admin.post(at(what, mixed), sent).status_code == 400
         assert mixed.versions.count() == 1
 
     def test_a_character_that_no_name_has(self, as_admin, mixed):
@@ -475,6 +480,7 @@ class TestWhatAChangeDoes:
         portfolios.save_portfolio(mixed, [make.component("VTI", 98), make.component("cash", 2)], by=other)
         for what in ("_save", "_edit"):
             page = as_admin.post(at(what, mixed), sent)
+            assert page.status_code == 409
             assert "Bert Boss has saved version 2 of Mixed since you began. Nothing was saved." in text(page)
             assert f"{at('_changes', mixed)}?from=1&amp;to=2" in page.content.decode()
             assert page.context["begun"] == 2
