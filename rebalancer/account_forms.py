@@ -121,7 +121,8 @@ class SwitchForm(AccountForm):
 
 
 class RebalanceForm(AccountForm):
-    """A request of this account: the portfolio it is held to, and the trade logic."""
+    """A request of this account: the portfolio it is held to, and the trade logic. `was` is the portfolio that the page
+    showed as its own."""
 
     portfolio = forms.ChoiceField(
         label="Portfolio", widget=forms.RadioSelect, error_messages={"required": CHOOSE, "invalid_choice": NOT_LINKED}
@@ -134,11 +135,14 @@ class RebalanceForm(AccountForm):
         label="Rebalancing is off for this account. Propose it all the same; it stays off.", required=False
     )
 
+    was = forms.CharField(widget=forms.HiddenInput, required=False)
+
     def __init__(self, *args, portfolios, **kwargs):
         super().__init__(*args, **kwargs)
         self.portfolios = {str(one.pk): one for one in portfolios}
         self.fields["portfolio"].choices = [(pk, one.name) for pk, one in self.portfolios.items()]
-        self.initial.setdefault("portfolio", str(self.account.portfolio_id or ""))
+        own = str(self.account.portfolio_id or "")
+        self.initial = {"portfolio": own, "was": own} | self.initial
         if self.account.rebalancing_on:
             del self.fields["although_off"]
 
@@ -158,13 +162,11 @@ class PortfolioForm(RebalanceForm):
     assign = forms.BooleanField(label="Assign it now", required=False, initial=True)
     switch_on = forms.BooleanField(label="Switch rebalancing on", required=False)
     rebalance = forms.BooleanField(label="Rebalance now: open a request of this account", required=False)
-    was = forms.CharField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args, may_rebalance, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["logic"].required = False
         self.fields["logic"].label = "Trade logic, where it is rebalanced now"
-        self.initial.setdefault("was", str(self.account.portfolio_id or ""))
         if self.account.rebalancing_on:
             del self.fields["switch_on"]
         if not may_rebalance and not self.data.get("rebalance"):  # asked for, it is refused, not dropped

@@ -32,12 +32,21 @@ class Granted:
     opened: Opened | None
 
 
-def rebalance(account: Account, *, by, portfolio: Portfolio, logic: str, although_off: bool = False) -> Opened:
+def rebalance(
+    account: Account, *, by, portfolio: Portfolio, logic: str, seen: str, although_off: bool = False
+) -> Opened:
     """Open a request of this one account, held to that portfolio, which is assigned when the request is approved.
 
-    Raises Refused: when the portfolio is neither its own nor linked, when rebalancing is off and that was not
-    confirmed, when it is under way already, or when only a liquidation could be proposed.
+    `seen` is the id of its own portfolio as the person saw it, "" for none. Raises Refused: when that is another one
+    by now, when the portfolio is neither its own nor linked, when rebalancing is off and that was not confirmed, when
+    it is under way already, or when only a liquidation could be proposed.
     """
+    with command(by, "batch.opened", account):
+        _require_seen(account, seen)
+        return _open(account, by, portfolio, logic, although_off)
+
+
+def _open(account, by, portfolio, logic, although_off):
     chosen = Account.objects.filter(pk=account.pk)
     try:
         return open_batch(
@@ -58,9 +67,7 @@ def grant(account: Account, wishes: Wishes, *, by) -> Granted:
         switched = bool(wishes.switch_on and switch_rebalancing(chosen, on=True, by=by))
         opened = None
         if wishes.logic:
-            opened = rebalance(
-                account, by=by, portfolio=wishes.portfolio, logic=wishes.logic, although_off=wishes.although_off
-            )
+            opened = _open(account, by, wishes.portfolio, wishes.logic, wishes.although_off)
         return Granted(assigned, switched, opened)
 
 

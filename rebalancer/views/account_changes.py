@@ -307,7 +307,7 @@ class Rebalance(Change):
     def change(self, data):
         self.opened = rebalance(
             self.account, by=self.request.user, portfolio=data["portfolio"], logic=data["logic"],
-            although_off=bool(data.get("although_off")),
+            seen=data["was"], although_off=bool(data.get("although_off")),
         )  # fmt: skip
         what = f"{self.opened.batch} was opened for {self.account.number}; its trades are being proposed."
         return f"{what} No order is placed."

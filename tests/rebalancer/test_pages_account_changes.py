@@ -362,6 +362,18 @@ class TestRebalance:
         assert "not linked with the account any more" in errors(answer)["portfolio"]
         assert not Batch.objects.exists()
 
+    def test_it_was_given_another_portfolio_meanwhile(self, anns, book, balanced, growth):
+        """What the page showed as its own would be assigned again at approval."""
+        fields = typed(anns, address("account_rebalance", book))
+        Account.objects.filter(pk=book.pk).update(portfolio=growth)
+        answer = anns.post(address("account_rebalance", book), fields)
+        assert answer.status_code == 409
+        assert "has changed since you looked; it is Growth now. Nothing was done." in text(answer)
+        assert len(refusals()) == 1
+        assert not Batch.objects.exists()
+        anns.post(address("account_rebalance", book), sent_again(answer))
+        assert (Entry.objects.get().portfolio, Entry.objects.get().assigns_portfolio) == (balanced, True)
+
     @pytest.mark.parametrize("logic", ["liquidate", "", "x" * 500])
     def test_a_logic_that_is_not_offered(self, olive, book, logic):
         answer = send(olive, "account_rebalance", book, logic=logic)
