@@ -111,7 +111,7 @@ class AnalysisTable(ListTable):
     outside_before = CountColumn("Outside before", title="Components outside their threshold before, cash too")
     outside_after = CountColumn("Outside after", title="Components outside their threshold after, cash too")
     remains = Column(
-        "What remains outside, and why", draw=remains_cell, text=remains, css="reason", orderable=False,
+        "What remains outside, and why", draw=remains_cell, text=remains, css="reason roomy", orderable=False,
         fields=("remaining_position", "outside_after", *CASH_FIELDS),
     )  # fmt: skip
     result = ChoiceColumn("Result", "state", choices=EntryState.choices, badges=ENTRY_BADGES)
@@ -124,7 +124,6 @@ class AnalysisTable(ListTable):
 
     fixed = ("number", "name")
     default = (
-        "portfolio", "managed_value", "drift_before", "picture", "drift_after", "outside_before", "outside_after",
-        "remains",
+        "managed_value", "drift_before", "picture", "drift_after", "outside_before", "outside_after", "remains",
     )  # fmt: skip
     sort = "number"

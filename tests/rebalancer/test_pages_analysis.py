@@ -114,7 +114,7 @@ class TestByAccount:
         assert "nothing" in first
         kept = "AGG 8.40 %, threshold 30.40–45.60 %: not enough cash; and 1 more component"
         assert kept in second.replace("\N{NO-BREAK SPACE}", " ")
-        assert rows["A1"][7:9] + rows["A2"][7:9] == ["3", "0", "2", "2"]
+        assert rows["A1"][6:8] + rows["A2"][6:8] == ["3", "0", "2", "2"]
 
     def test_filters_sort_and_search(self, olive, batch):
         page = address("request_analysis_accounts", batch)
