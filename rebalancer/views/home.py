@@ -3,10 +3,10 @@
 from django.contrib.auth.decorators import login_required
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from accounts.listing.figures import plural
-from rebalancer import center, morning
-from rebalancer.selectors import TILES
+from rebalancer import center, morning, selectors
 
 from .center import SLUGS, tiles
 
@@ -16,12 +16,14 @@ def home(request):
     """What came in, what was analysed, what waits and what needs somebody, of the accounts that this person sees."""
     counts = morning.tiles(request.user)
     facts, standings = morning.facts(request.user), center.standings(request.user)
+    conditions = selectors.TILES.items()
     context = {
         "section": "home",
         "desk": facts,
         "queue": counts["all"],
-        "conditions": [{"key": tile, "label": label, "accounts": counts[tile]} for tile, label in TILES.items()],
+        "conditions": [{"key": tile, "label": label, "accounts": counts[tile]} for tile, label in conditions],
         "tiles": tiles(standings, None),
+        "book": SimpleLazyObject(lambda: selectors.book(request.user)),
         "accounts": sum(standing.accounts for standing in standings.values()),
         "needs": [_need(need) for need in morning.needs(facts, standings)],
         "requests": morning.requests(request.user),

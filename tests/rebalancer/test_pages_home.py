@@ -61,6 +61,13 @@ def test_an_empty_firm_says_what_to_do(client):
     assert "no delivery yet" in found
 
 
+def test_accounts_that_nothing_has_checked_yet_are_there(client, db):
+    make.account("A1")
+    found = page(signed_in(client, make.operations()))
+    assert "1 account, none of them analysed yet." in found
+    assert "There are no accounts yet." not in found
+
+
 def test_what_came_in_ran_and_waits(client, firm):
     desk = make.operations()
     delivery = Delivery.objects.create(session=date(2026, 11, 19))
