@@ -160,6 +160,20 @@ class TestCash:
         assert list(drawn(olive.get(href))) == ["C1"]
 
 
+class TestNearestStep:
+    def test_what_stands_at_the_step_nearest_its_target_is_named_but_not_outside(self, olive, balanced, desk):
+        """Of $240 one share of VTI is 41.67 %, two were 83.33 %: neither is in 48–72 %, and one is nearer to 60 %."""
+        account = make.account("N1", portfolio=balanced, cash=Decimal(40))
+        make.lot(account, "VTI", 1, cost=90)
+        make.lot(account, "AGG", 2, cost=90)
+        page = olive.get(address("request_analysis", pending(desk, account)))
+        assert (tickers(page)["VTI"].outside_before, tickers(page)["VTI"].outside_after) == (0, 0)
+        assert [(one.symbol, one.counts, bool(href)) for one, href in page.context["remains"]] == [
+            ("Cash", True, True), ("VTI", False, False),
+        ]  # fmt: skip
+        assert "at the step nearest its target; not counted as outside" in page.content.decode()
+
+
 class TestWhenAndWho:
     def test_a_stranger_finds_nothing(self, client, batch):
         client.force_login(make.advisor("stranger"))
