@@ -214,5 +214,5 @@ def new_flows(account: Account, check: Check) -> Flows:
 
 
 def _flow(one, price):
-    value = amount(flows.dollars(one, price and price.price))
+    value = flows.dollars(one, price and price.price)
     return Flow(one, value, in_kind=not one.amount and bool(one.quantity))

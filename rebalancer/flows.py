@@ -4,16 +4,17 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from accounts.models import Transaction
+from accounts.money import amount
 
 EXTERNAL = (Transaction.Kind.DEPOSIT, Transaction.Kind.WITHDRAWAL)
 RECENT = timedelta(days=30)  # how far back flows of an account count that was never rebalanced
 
 
 def dollars(flow: Transaction, price: Decimal | None) -> Decimal:
-    """What a flow adds to the account; in kind its shares at `price`, or 0 where that is not known."""
+    """What a flow adds to the account, to the cent; in kind its shares at `price`, or 0 where that is not known."""
     if flow.amount or not flow.quantity or price is None:
         return flow.amount
-    value = abs(flow.quantity) * price
+    value = amount(abs(flow.quantity) * price)
     return value if flow.kind == Transaction.Kind.DEPOSIT else -value
 
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import Account, Price, Restriction, TaxStatus, Transaction
 from accounts.services import portfolios
 from accounts.services.accounts import assign_portfolio, switch_rebalancing
-from rebalancer import selectors
+from rebalancer import flows, selectors
 from rebalancer.models import Check
 from rebalancer.services import batches, checks
 from rebalancer.states import Source, Status
@@ -266,6 +266,12 @@ def test_in_kind_counts_at_its_value(balanced):
     assert check_of(account, as_of=NOON.date()).status == Status.NEW_DEPOSIT
     flow(account, "withdrawal", 0, NOON.date(), security=make.security("VTI"), quantity=Decimal(-11))
     assert check_of(account, as_of=NOON.date()).status == Status.INSIDE_OF_TOLERANCE
+
+
+@pytest.mark.parametrize(("kind", "dollars"), [("deposit", "1000.01"), ("withdrawal", "-1000.01")])
+def test_in_kind_counts_to_the_cent_half_up(kind, dollars):
+    moved = Transaction(kind=kind, amount=Decimal(0), quantity=Decimal("0.5"))
+    assert str(flows.dollars(moved, Decimal("2000.01"))) == dollars
 
 
 def test_buys_and_dividends_are_no_flows(balanced):
