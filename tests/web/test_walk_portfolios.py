@@ -50,7 +50,7 @@ def sources():
     return set(selectors.in_queue(Account.objects.all()).values_list("number", "check_row__source"))
 
 
-def test_edit_confirm_and_the_queue(page, worker, mixed, sign_in, accessible, screenshot):
+def test_edit_confirm_and_the_queue(page, worker, mixed, sign_in, accessible, screenshot, provoked):
     sign_in(make.administrator("adele", first_name="Adele", last_name="Admin"))
     page.goto("/portfolios/?f=")
     screenshot("portfolios")
@@ -76,6 +76,7 @@ def test_edit_confirm_and_the_queue(page, worker, mixed, sign_in, accessible, sc
     accessible()
     page.get_by_role("button", name="Check and see what it does").click()
     expect(page.get_by_role("alert")).to_contain_text("Weight: The weights add up to 99.9 %")
+    provoked("400")
     page.wait_for_load_state()
     accessible()
     screenshot("portfolio-refused")
