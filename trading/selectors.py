@@ -1,6 +1,6 @@
 """Reads of orders. An account has an open order while an allocation or flat move of it is to be booked or dropped."""
 
-from django.db.models import Case, Exists, Max, Min, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 
 from .models import Allocation, FlatMove, Order
 from .states import ENDED
@@ -27,6 +27,20 @@ def accounts_with_open_orders(account_pks) -> set[int]:
         .values_list("account", flat=True)
         .union(FlatMove.objects.filter(account__in=account_pks, is_open=True).values_list("account", flat=True))
     )
+
+
+def accounts_ordered_for(rows: QuerySet) -> set[int]:
+    """The accounts with an open order for which there is one of `rows`, which name the account OuterRef("account").
+
+    The database starts from the open orders: of thousands of rows that were just written it believes there is one, and
+    would go through all of them for each kind of order.
+    """
+    found = Subquery(rows.order_by().values("pk")[:1])
+    allocations, moves = (
+        kind.objects.filter(is_open=True).alias(row=found).filter(row__isnull=False).values_list("account", flat=True)
+        for kind in (Allocation, FlatMove)
+    )
+    return set(allocations.union(moves))
 
 
 def orders(ticket) -> QuerySet[Order]:

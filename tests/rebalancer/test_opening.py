@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import ProtectedError
 
 from accounts.models import Account, AuditLine, Portfolio, PortfolioVersion
@@ -15,6 +15,7 @@ from rebalancer.services import batches, eligibility
 from rebalancer.services.opening import OPEN_ORDER
 from rebalancer.states import BatchState, EntryState, Logic
 from tests import factories as make
+from tests.processes import eventually
 from trading.models import Order
 
 from .conftest import again, chosen, drifted, opened, pending, states
@@ -201,6 +202,38 @@ def test_two_people_open_the_same_accounts_at_once(balanced):
     assert Batch.objects.count() == 1
     assert Entry.objects.count() == 20
     assert sorted(len(result.left_out) for result in results) == [0, 20]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_taken_while_a_request_is_opened_is_left_out_and_named(balanced):
+    """The second waits for the first, whose accounts it could not see yet; it keeps what is free."""
+    accounts, results = [drifted(balanced, f"R{number}") for number in range(3)], []
+    one, two = make.operations("one"), make.operations("two")
+
+    def press():
+        try:
+            results.append(opened(two, *accounts))
+        finally:
+            connection.close()
+
+    second = threading.Thread(target=press)
+    with transaction.atomic():
+        first = opened(one, *accounts[1:]).batch
+        second.start()
+        eventually(_somebody_waits)
+    second.join()
+    assert results[0].accounts == 1
+    whys = {each.account_number: each.why for each in results[0].left_out}
+    assert whys == dict.fromkeys(["R1", "R2"], f"it is in request {first.pk}")
+    assert (states(results[0].batch), results[0].batch.total) == ({"R0": EntryState.WAITING}, 1)
+    assert Batch.objects.count() == 2
+    assert AuditLine.objects.filter(verb="batch.opened").count() == 2
+
+
+def _somebody_waits():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0]
 
 
 @pytest.mark.parametrize("more", [1, 11])
