@@ -102,7 +102,8 @@ def requests(user) -> QuerySet[Batch]:
 
 def needs(found: dict, standings: dict[Status, center.Standing]) -> list[Need]:
     """What needs somebody, the most urgent first; nothing that stands at 0."""
-    failed = sum(run.state == RunRecord.State.FAILED for run in found["runs"])
+    newest = {run.kind: run for run in reversed(found["runs"])}
+    failed = sum(run.state == RunRecord.State.FAILED for run in newest.values())
     every = [
         Need(found["returned"], "request came back", "requests came back",
              "Approved, and changed before its orders were staged.", pending=True),

@@ -85,6 +85,13 @@ def test_what_came_in_ran_and_waits(client, firm):
     assert f">Request {request.pk}</a>" in found
 
 
+def test_a_failed_run_that_was_run_again_needs_nobody(client, firm):
+    day = date(2026, 11, 20)
+    for state in (RunRecord.State.FAILED, RunRecord.State.DONE):
+        RunRecord.objects.create(kind=RunRecord.Kind.IMPORT, business_day=day, state=state)
+    assert "run failed" not in page(signed_in(client, make.operations()))
+
+
 def test_a_request_that_came_back_stands_first(client, firm):
     desk = make.operations()
     Batch.objects.filter(pk=pending(desk, firm).pk).update(trouble="A1 changed: cash.")
