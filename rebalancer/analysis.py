@@ -27,7 +27,7 @@ from django.db.models import (
     Value,
     When,
 )
-from django.db.models.functions import Abs, Coalesce, NullIf
+from django.db.models.functions import Abs, Coalesce, NullIf, Round
 
 from accounts.listing.figures import UNKNOWN
 from accounts.money import HUNDRED, MICRO
@@ -41,6 +41,9 @@ ABOVE, BELOW = "above", "below"
 CASH_WORDS = {side: f"ends {side} its threshold after every trade proposed" for side in (ABOVE, BELOW)}
 EXACT = DecimalField(max_digits=40, decimal_places=12)
 V = F("entry__managed_value")
+# A trade's value has its flat part in it, which was valued by itself and rounded to the cent.
+AT_MARKET = F("value") - Round(F("flat_quantity") * F("price"), precision=2)
+NOTHING = Decimal("0.00")
 STAYS = Q(quantity_after=F("quantity_before"))
 AT_NEAREST_STEP = Q(note=Reason.NEAREST_STEP)
 
@@ -208,17 +211,21 @@ def _tickers(chosen, value):
         )
     )
     traded = _traded(chosen)
-    found = [Ticker(**row, **traded.get(row["symbol"], {})) for row in rows]
+    untraded = {"bought": NOTHING, "sold": NOTHING}
+    found = [Ticker(**row, **traded.get(row["symbol"], untraded)) for row in rows]
     return sorted(found, key=lambda one: (-one.target, -one.before, one.symbol))
 
 
 def _traded(chosen):
-    """{symbol: {"bought": dollars at market or None, "sold": ...}}; flat moves are no part of it."""
+    """{symbol: {"bought": dollars at market, "sold": ...}} of what is traded there; flat moves are no part of it."""
     rows = (
         _lines(TradeLine, chosen)
         .filter(market_quantity__gt=0)
         .values("symbol")
-        .annotate(bought=Sum("value", filter=Q(side=Side.BUY)), sold=Sum("value", filter=Q(side=Side.SELL)))
+        .annotate(
+            bought=Sum(AT_MARKET, filter=Q(side=Side.BUY), default=NOTHING),
+            sold=Sum(AT_MARKET, filter=Q(side=Side.SELL), default=NOTHING),
+        )
     )
     return {row.pop("symbol"): row for row in rows}
 

@@ -58,11 +58,6 @@ def result(row):
     return format_html('{}<span class="below why" title="{}">{}</span>', shown, why, why) if why else shown
 
 
-def flat_value(row):
-    """Nothing moved flat is no amount."""
-    return figures.money(row["flat_value"]) if row["flat_trades"] else figures.UNKNOWN
-
-
 def estimated_gain(row):
     """The total with what is to be known beside it: lots left out of it, and that it is not taxed."""
     notes = []
@@ -92,9 +87,7 @@ class RequestTable(ListTable):
     flat_trades = CountColumn(
         "Flats", optional=True, title="Flat trades: moved between sleeves, no order and not taxable"
     )
-    flat_value = MoneyColumn(
-        "Flats $", "flat_value", draw=flat_value, fields=("flat_trades",), optional=True, title="Value of flat trades"
-    )
+    flat_value = MoneyColumn("Flats $", optional=True, title="Value of flat trades")
     short_term_gain = MoneyColumn("Short-term", optional=True, title="Realized short-term G&L, estimated")
     long_term_gain = MoneyColumn("Long-term", optional=True, title="Realized long-term G&L, estimated")
     estimated_gain = MoneyColumn(

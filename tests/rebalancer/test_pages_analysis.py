@@ -67,11 +67,27 @@ class TestByTicker:
 
     def test_dollars_at_market_and_accounts_outside(self, anns, batch):
         found = tickers(anns.get(address("request_analysis", batch)))
-        assert (found["VTI"].bought, found["VTI"].sold) == (None, 15000)
-        assert found["AGG"].sold is None
+        assert (found["VTI"].bought, found["VTI"].sold) == (0, 15000)
+        assert found["AGG"].sold == 0
         assert {name: (one.outside_before, one.outside_after) for name, one in found.items()} == {
             "VTI": (2, 1), "AGG": (2, 1), "Cash": (1, 0),
         }  # fmt: skip
+
+    def test_what_moves_flat_is_neither_bought_nor_sold(self, olive, desk):
+        """Managed holds 80 % instead of 20 %, the model's sleeve 18 % instead of 78 %: 600 flat, nothing at market."""
+        make.price("VTI", 100)
+        core = make.model("Core", VTI=100)
+        sleeves = make.portfolio("Sleeves", [make.component(core, 78)], VTI=20)
+        account = make.account("F1", portfolio=sleeves, cash=Decimal(2000))
+        make.lot(account, "VTI", 800, cost=40000)
+        make.lot(account, "VTI", 180, cost=9000, sleeve_of=core)
+        found = tickers(olive.get(address("request_analysis", pending(desk, account))))["VTI"]
+        assert (found.bought, found.sold, found.before, found.after) == (0, 0, 98, 98)
+
+    def test_the_tickers_add_up_to_the_request(self, olive, batch):
+        page = olive.get(address("request_analysis", batch)).context["found"]
+        for side in ("bought", "sold"):
+            assert sum(getattr(one, side) for one in page.tickers) == page.overall[side]
 
     def test_over_all_accounts_for_who_sees_all(self, olive, batch):
         page = olive.get(address("request_analysis", batch))

@@ -95,7 +95,7 @@ def adviser(walk: Walk) -> None:
     walk.enter()
     walk.go("/trading/rebalance/")
     walk.picture("15-rebalance-center")
-    page.get_by_role("link", name="Rebalance ").first.click()
+    page.locator("td.actions-cell a").first.click()
     walk.picture("16-accounts-of-a-status")
     walk.go("/clients/accounts/")
     walk.picture("17-accounts")
