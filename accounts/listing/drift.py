@@ -30,15 +30,19 @@ def drift_svg(weight, target, lower, upper, after=None, reach=10, name=""):
     ]
     if after is not None:
         parts.append(f'<circle class="drift-after" cx="{place(float(after)):.1f}" cy="{MIDDLE:g}" r="4"/>')
-    words = escaped(drift_words(weight, target, lower, upper, after, name))
-    return mark_safe(f"{FRAME}<title>{words}</title>{''.join(parts)}</svg>")
+    title, words = (escaped(text) for text in drift_words(weight, target, lower, upper, after, name))
+    return mark_safe(f"{FRAME}<title>{title}</title><desc>{words}</desc>{''.join(parts)}</svg>")
 
 
 def drift_words(weight, target, lower, upper, after=None, name=""):
-    """The picture's text alternative: "VTI 28.10 %, target 24.00 %, outside its band 23.00–25.00 %; after 24.02 %"."""
+    """The picture in words, title and description.
+
+    Like "VTI 28.10 %, target 24.00 %, outside its band" and "band 23.00–25.00 %, after the trades 24.02 %".
+    """
     side = "inside" if lower <= weight <= upper else "outside"
-    text = f"{name} {percent_text(weight)}, target {percent_text(target)}, {side} its band {band_text(lower, upper)}"
-    return (text if after is None else f"{text}; after {percent_text(after)}").strip()
+    title = f"{name} {percent_text(weight)}, target {percent_text(target)}, {side} its band".strip()
+    band = f"band {band_text(lower, upper)}"
+    return title, band if after is None else f"{band}, after the trades {percent_text(after)}"
 
 
 def _scale(target, reach):

@@ -167,7 +167,7 @@ class TestAccounts:
         page = as_desk.get(out(book))
         assert numbers(page) == ["A1", "A2", "A3", "B1"]
         shown = text(page)
-        assert "<title>Cash 5.00 %, target 2.00 %, outside its band 1.60–2.40 %</title>" in shown
+        assert "<title>Cash 5.00 %, target 2.00 %, outside its band</title><desc>band 1.60–2.40 %</desc>" in shown
         assert "Cash 2.6 % above its 2.4 % ceiling; AGG 10.4 % below its 30.4 % floor; VTI 3 % above" in shown
         assert "rebalancing is off" in shown
         assert f'<a href="/rebalancer/requests/{batch.pk}/">in request {batch.pk}</a>' in shown

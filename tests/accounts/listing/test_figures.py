@@ -67,7 +67,8 @@ class TestDrift:
         assert "drift-in" in inside
         assert "drift-out" not in inside
         assert "drift-out" in outside
-        assert "VTI 13.00\xa0%, target 10.00\xa0%, outside its band 8.00–12.00\xa0%" in outside
+        assert "<title>VTI 13.00\xa0%, target 10.00\xa0%, outside its band</title>" in outside
+        assert "<desc>band 8.00–12.00\xa0%</desc>" in outside
 
     def test_a_weight_on_the_bound_is_inside(self):
         assert "drift-in" in drift_svg(Decimal(12), Decimal(10), Decimal(8), Decimal(12))
@@ -82,7 +83,7 @@ class TestDrift:
     def test_after_is_a_ring(self):
         svg = drift_svg(Decimal(13), Decimal(10), Decimal(8), Decimal(12), after=Decimal("10.1"))
         assert "drift-after" in svg
-        assert "after 10.10\xa0%" in svg
+        assert "after the trades 10.10\xa0%" in svg
 
     def test_unknown_weight_has_no_picture(self):
         assert "<svg" not in drift_svg(None, Decimal(10), Decimal(8), Decimal(12))
