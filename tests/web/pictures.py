@@ -88,8 +88,8 @@ def operations(walk: Walk) -> None:
     walk.picture("14-request-in-history")
 
 
-def adviser(walk: Walk) -> None:
-    """The Rebalance Center, clients and portfolios, as the adviser of some accounts."""
+def advisor(walk: Walk) -> None:
+    """The Rebalance Center, clients and portfolios, as the advisor of some accounts."""
     page = walk.page
     walk.sign_in("advisor1")
     walk.enter()
@@ -124,7 +124,7 @@ def main(address: str, folder: str) -> None:
     target.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser.find(), args=FLAGS)
-        for walk in (adviser, operations, administrator):
+        for walk in (advisor, operations, administrator):
             walk(Walk(chromium.new_context(reduced_motion="reduce").new_page(), address, target))
         chromium.close()
 
