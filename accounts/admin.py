@@ -65,7 +65,7 @@ class Choosers:
 
     def formfield_for_foreignkey(self, db_field, request, **options):
         if db_field.name in self.get_autocomplete_fields(request):
-            options.setdefault("widget", Chooser(db_field.remote_field, self.admin_site))
+            options.setdefault("widget", Chooser(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **options)
 
 

@@ -9,7 +9,7 @@ from django.core.cache import cache
 from django.db import connections
 from hypothesis import HealthCheck, settings
 
-from .processes import Worker
+from .processes import Worker, ask_for_nothing, eventually, nobody_writes
 
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
 settings.register_profile("default", max_examples=100, derandomize=True, **PATIENT)  # the same in every run
@@ -57,22 +57,25 @@ def _nothing_remembered():
     cache.clear()
 
 
-@pytest.fixture(scope="session")
-def _worker(django_db_setup, django_db_blocker, tmp_path_factory):
-    with django_db_blocker.unblock():
-        running = Worker(tmp_path_factory.mktemp("worker") / "worker.log")
-    yield running
-    running.stop()
+@pytest.fixture(autouse=True)
+def _nobody_at_work(request):
+    """Before the tables are emptied, whatever this test has set going has ended, and what nobody has begun is dropped.
+
+    Done later, it would meet the rows of another test, and its locks those of the emptying.
+    """
+    marker = request.node.get_closest_marker("django_db")
+    commits = marker and marker.kwargs.get("transaction")
+    if commits:
+        request.getfixturevalue("transactional_db")
+    yield
+    if commits:
+        ask_for_nothing()
+        eventually(nobody_writes)
 
 
 @pytest.fixture
-def worker(_worker, transactional_db):
-    """A live Celery worker on the test database; killed by one test, it is a new one for the next.
-
-    What this test asked of it is done or dropped before the tables are emptied: done later, it would meet the rows of
-    another test, and its locks those of the emptying.
-    """
-    if not _worker.alive:
-        _worker.start()
-    yield _worker
-    _worker.rest()
+def worker(transactional_db, tmp_path):
+    """A live Celery worker on the test database, of this test alone."""
+    running = Worker(tmp_path / "worker.log").start()
+    yield running
+    running.rest()

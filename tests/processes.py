@@ -75,14 +75,11 @@ class Worker(CeleryProcess):
         return self
 
     def rest(self):
-        """Wait until it has done all that was asked of it by way of the tests' queue, what that asked for included.
-
-        What a dead one leaves undone is dropped.
-        """
+        """End it when it has done all that was asked of it by way of the tests' queue, what that asked for included."""
         if self.alive:
             eventually(lambda: nothing_is_asked() and nothing_is_asked() and nobody_writes())
-        else:
-            empty_broker()
+        self.stop()
+        empty_broker()
 
     def answers(self):
         """Whether it hears us by way of its queue; a queue that is down hears nobody."""
@@ -123,6 +120,12 @@ def empty_broker():
     """Lose every message there is, as a queue's machine dying would."""
     with app.connection_for_write() as connection:
         connection.default_channel.client.flushall()
+
+
+def ask_for_nothing():
+    """Drop what waits in the tests' queue; what somebody has taken out of it goes on."""
+    with app.connection_for_read() as line:
+        line.default_channel.client.delete(app.conf.task_default_queue)
 
 
 def nothing_is_asked():

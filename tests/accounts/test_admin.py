@@ -166,6 +166,27 @@ def test_every_page_opens_and_has_nothing_inline(book, office, model):
         assert not re.search(r"<style|\sstyle=|\son\w+=\"", response.text), address
 
 
+def search_boxes(html):
+    """The search boxes of a page, each as what it asks the server with."""
+    tags = re.findall(r"<select[^>]*admin-autocomplete[^>]*>", html)
+    names = ("app-label", "model-name", "field-name")
+    return [{name.replace("-", "_"): re.search(f'data-{name}="([^"]*)"', tag)[1] for name in names} for tag in tags]
+
+
+@pytest.mark.parametrize(
+    ("kind", "boxes"),
+    [("portfolio", {"security", "model"}), ("model", {"security"}),
+     ("account", {"custodian", "advisor", "household", "portfolio", "security", "substitute"})],
+)  # fmt: skip
+def test_every_search_box_finds_what_is_there(book, office, kind, boxes):
+    found = search_boxes(office.client.get(reverse(f"admin:accounts_{kind}_add")).text)
+    assert {box["field_name"] for box in found} >= boxes
+    for box in found:
+        response = office.client.get(reverse("admin:autocomplete"), box | {"term": ""})
+        assert response.status_code == 200, box
+        assert response.json()["results"], box
+
+
 # --- portfolios ---------------------------------------------------------------------------------------------------
 
 

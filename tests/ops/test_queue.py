@@ -16,16 +16,6 @@ def test_the_worker_of_the_tests_is_real(worker):
     assert worker.answers()
 
 
-def test_a_killed_worker_is_a_new_one_for_the_next_test(worker):
-    worker.kill()
-    assert not worker.alive
-
-
-def test_that_next_test(worker):
-    assert worker.alive
-    assert worker.answers()
-
-
 @pytest.mark.parametrize("address", ["redis+socket:///nowhere/valkey.sock", "redis://127.0.0.1:1/0"])
 def test_publishing_to_a_dead_queue_fails_at_once(address):
     started = time.monotonic()

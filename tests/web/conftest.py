@@ -16,7 +16,6 @@ from django.test import Client
 from playwright.sync_api import expect
 
 from ops import browser as installed
-from tests.processes import eventually, nobody_writes
 
 FLAGS = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
 FLAGS += ["--disable-default-apps", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -77,13 +76,6 @@ def provoked(page, console_errors):
         console_errors.clear()
 
     return check
-
-
-@pytest.fixture(autouse=True)
-def _nobody_at_work(transactional_db):
-    """The server has ended what the browser had asked of it last, before the tables are emptied under its hands."""
-    yield
-    eventually(nobody_writes)
 
 
 def arrived(page, title):
