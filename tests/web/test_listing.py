@@ -241,6 +241,20 @@ def test_columns_by_keyboard(listed):
     expect(listed.locator("thead th")).to_have_text(["", "Account", "Name", "Cash $", "Custodian", "Last rebalanced"])
 
 
+def test_enter_shows_the_columns_ticked(listed):
+    listed.get_by_role("button", name="Columns").click()
+    listed.get_by_label("Conditions", exact=True).press("Space")
+    listed.keyboard.press("Enter")
+    expect(listed.locator("thead th")).to_have_text(["", "Account", "Name", "Custodian", "Cash $", "Last rebalanced"])
+    listed.get_by_role("button", name="Columns").click()
+    back = listed.get_by_role("button", name="Back to default")
+    back.focus()
+    listed.keyboard.press("Tab")  # the order of the eye is the order of the keys
+    expect(listed.locator("#columns .modal-footer").get_by_role("button", name="Cancel")).to_be_focused()
+    back.click()
+    expect(listed.locator("thead th")).to_have_count(7)
+
+
 def test_columns_by_drag(listed):
     listed.get_by_role("button", name="Columns").click()
     item = listed.locator(".column-list li")
