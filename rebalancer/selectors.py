@@ -269,18 +269,27 @@ def summary(chosen: QuerySet[Entry]) -> dict:
     """The totals of these entries: counts by state and of those that changed since they were proposed
     (`changed_count`), sums of their figures, `net_dollars`, and the taxable gains apart.
 
-    Gains are the sums of known lots and None where none is known; `taxable_*` are those of taxable accounts. One query.
+    Gains are the sums of known lots: 0 where nothing is sold, None where something is and none of it is known;
+    `taxable_*` are those of taxable accounts. One query.
     """
     shown = Q(state__in=WITH_FIGURES)
-    taxable = shown & Q(tax_status=TaxStatus.TAXABLE)
+    selling = shown & Q(sells__gt=0)  # the gain of an account that sells nothing is 0, which makes no other one known
+    taxable = selling & Q(tax_status=TaxStatus.TAXABLE)
     sums = {f"sum_{name}": Sum(name, filter=shown) for name in SUMMED}
+    sums |= {f"sum_{name}": Sum(name, filter=selling) for name in GAINS}
     sums |= {f"sum_taxable_{name}": Sum(name, filter=taxable) for name in GAINS}
     counts = {f"{state.value}_count": Count("pk", filter=Q(state=state)) for state in EntryState}
     counts["changed_count"] = Count("pk", filter=CHANGED)
     found = chosen.order_by().aggregate(accounts=Count("pk"), **counts, **sums)
     found = {name.removeprefix("sum_"): value for name, value in found.items()}  # aliases may not be names of fields
     found["net_dollars"] = net_dollars(found["buys_value"], found["sells_value"])
-    return found
+    return found | _gains(found, "") | _gains(found, "taxable_")
+
+
+def _gains(found, of):
+    """A gain that is no sum is unknown where lots of unknown cost are sold, and 0 where nothing is."""
+    nothing = None if found[f"{of}unknown_lots"] else Decimal("0.00")
+    return {f"{of}{name}": nothing for name in GAINS if name != "unknown_lots" and found[f"{of}{name}"] is None}
 
 
 def net_dollars(buys_value: Decimal | None, sells_value: Decimal | None) -> Decimal:

@@ -116,6 +116,25 @@ class TestSummary:
         found = selectors.summary(pending(desk, account).entries.all())
         assert (found["estimated_gain"], found["unknown_lots"]) == (None, 1)
 
+    def test_an_account_that_sells_nothing_makes_no_gain_known(self, balanced, desk):
+        account = drifted(balanced, "U1")
+        account.lots.update(total_cost=None)
+        idle = make.account("U2", portfolio=balanced, cash=Decimal(100))
+        batch = pending(desk, account, idle)
+        assert batch.entries.get(account=idle).estimated_gain == 0
+        found = selectors.summary(batch.entries.all())
+        assert (found["estimated_gain"], found["unknown_lots"]) == (None, 1)
+
+    def test_where_nothing_is_sold_gains_are_zero(self, three, desk):
+        Account.objects.update(tax_status="tax_exempt")
+        batch = pending(desk, *three)
+        found = selectors.summary(batch.entries.all())
+        assert [found[f"taxable_{name}"] for name in ("short_term_gain", "long_term_gain", "estimated_gain")] == [0] * 3
+        assert found["estimated_gain"] > 0
+        batches.remove(batch, by=desk, entries=batch.entries.all(), shown=3)
+        found = selectors.summary(batch.entries.all())
+        assert [found[name] for name in ("short_term_gain", "long_term_gain", "estimated_gain")] == [0] * 3
+
     def test_of_nothing(self, three, desk):
         found = selectors.summary(opened(desk, *three).batch.entries.all())
         assert (found["buys_value"], found["net_dollars"], found["waiting_count"]) == (None, Decimal(0), 3)
