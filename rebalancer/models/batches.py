@@ -43,6 +43,9 @@ class Batch(models.Model):
         settings.AUTH_USER_MODEL, blank=True, related_name="+", help_text="Who opened, re-proposed or switched it."
     )
     trade_date = models.DateField()
+    although_off = models.BooleanField(
+        default=False, db_default=False, help_text="Whoever opened it confirmed that rebalancing is off."
+    )
     proposal_version = models.PositiveIntegerField(default=1)
     priced_at = models.DateTimeField(null=True)
     proposed_at = models.DateTimeField(null=True)

@@ -80,7 +80,9 @@ def _taken_meanwhile(error):
 def _open(by, accounts, shown, terms, confirmed):
     with command(by, "batch.opened"):
         _require_role(by, terms)
-        batch = Batch.objects.create(opened_by=by, logic=terms.logic, trade_date=terms.trade_date)
+        batch = Batch.objects.create(
+            opened_by=by, logic=terms.logic, trade_date=terms.trade_date, although_off=terms.although_off
+        )
         frozen = _freeze(batch, accounts, terms, by)
         _require_chosen(frozen, shown)
         _require_one(batch, frozen, terms)

@@ -165,11 +165,10 @@ def _other_logic(batch, loaded) -> Other | None:
 
 
 def _not_eligible(batch, entries):
-    """Who may no longer be proposed as it was when the batch was opened. Only a batch of one may be one that is off."""
+    """Who may no longer be proposed as it was when the batch was opened; one that is off only if that is confirmed."""
     pks = [entry.account_id for entry in entries]
     assigned = entries[0].portfolio_id if entries[0].assigns_portfolio else None
-    alone = Entry.objects.filter(batch=batch).count() == 1
-    return eligibility.why_not(pks, batch.logic, assigned, although_off=alone)
+    return eligibility.why_not(pks, batch.logic, assigned, although_off=batch.although_off)
 
 
 def load_entries(batch, entries, unusable: dict[int, str] | None = None) -> Loaded:

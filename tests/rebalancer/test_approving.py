@@ -200,6 +200,19 @@ def test_a_changed_account_removed_or_proposed_anew_stops_nothing(three, desk):
     assert again(batch).state == BatchState.APPROVING
 
 
+def test_one_alone_that_was_switched_off_meanwhile_is_not_staged_by_proposing_it_anew(three, desk):
+    batch = pending(desk, three[0])
+    change(rebalancing_on=False)(three[0])
+    with pytest.raises(batches.BookChanged):
+        batches.approve(batch, by=desk, **as_seen(batch))
+    batches.repropose(batch, by=desk)
+    batches.propose_batch(batch.pk)
+    assert batch.entries.get().reason == "Rebalancing is off."
+    assert (again(batch).state, states(batch)) == (BatchState.FAILED, {"A1": "failed"})
+    with pytest.raises(batches.TooLate):
+        batches.approve(batch, by=desk, **as_seen(batch))
+
+
 def test_newer_prices_change_nothing(three, desk):
     batch = pending(desk, *three)
     make.price("VTI", 130)

@@ -18,7 +18,7 @@ from tests import factories as make
 from tests.processes import eventually
 from trading.models import Order
 
-from .conftest import again, chosen, drifted, opened, pending, states
+from .conftest import again, as_seen, chosen, drifted, opened, pending, states
 
 pytestmark = pytest.mark.django_db
 
@@ -132,6 +132,10 @@ def test_an_account_that_is_off_by_its_own_button_only(balanced, desk):
     batch = opened(desk, off, although_off=True).batch
     batches.propose_batch(batch.pk)
     assert states(batch) == {"D1": EntryState.PROPOSED}
+    batches.repropose(batch, by=desk)  # what was confirmed when it was opened still holds
+    batches.propose_batch(batch.pk)
+    batches.approve(batch, by=desk, **as_seen(batch))
+    assert batches.finish_approval(batch.pk)
 
 
 def test_another_portfolio_must_be_linked(three, desk):
