@@ -31,18 +31,34 @@
     try {
       const kept = JSON.parse(sessionStorage.getItem(storeName())) || nothing();
       const stale = kept.scope === "all" && kept.query !== list().dataset.query && !("selectedView" in list().dataset);
-      return stale ? nothing() : kept;
+      return stale ? nothing() : inPlay(kept);
     } catch {
       return nothing();
     }
   }
 
-  function write(picks) {
+  // What was picked and can be seen to be out of play by now (removed elsewhere) is picked no longer. "All that match"
+  // keeps its exceptions: they are counted in the number shown.
+  function inPlay(kept) {
+    const out = new Set(boxes().filter((box) => box.disabled).map((box) => box.value));
+    if (kept.scope === "all" || !kept.ids.some((id) => out.has(id))) {
+      return kept;
+    }
+    const picks = { ...kept, ids: kept.ids.filter((id) => !out.has(id)) };
+    keep(picks);
+    return picks;
+  }
+
+  function keep(picks) {
     if (picks.scope === "picked" && picks.ids.length === 0) {
       sessionStorage.removeItem(storeName());
     } else {
       sessionStorage.setItem(storeName(), JSON.stringify(picks));
     }
+  }
+
+  function write(picks) {
+    keep(picks);
     draw();
     say(count(picks) ? `${count(picks).toLocaleString("en-US")} selected` : "Nothing is selected");
   }

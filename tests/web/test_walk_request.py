@@ -248,6 +248,35 @@ def test_removing_asks_first_and_says_what_was_done(page, book, desk, sign_in, a
     expect(page.locator("#selection strong")).to_have_text("2 selected")
 
 
+def test_what_was_removed_elsewhere_is_selected_no_longer(page, book, desk, sign_in):
+    batch = pending(desk, *book[:3])
+    sign_in(desk)
+    page.goto(at(batch))
+    pick(page, "1000")
+    pick(page, "1001")
+    selected = page.locator("#selection strong")
+    page.get_by_role("link", name="1000", exact=True).click()
+    arrived(page, re.compile("^1000 in Request"))
+    button(page, "Remove from request").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove from request").click()
+    expect(page.locator("#messages")).to_contain_text("1 account removed")
+    arrived(page, re.compile("^1000 in Request"))
+    page.get_by_role("link", name=f"Request {batch.pk}").click()
+    arrived(page, re.compile("^Request"))
+    expect(selected).to_have_text("1 selected")
+    expect(page.get_by_role("button", name="Selected (1)")).to_be_visible()
+    page.get_by_role("button", name="Remove selected").click()
+    expect(page.get_by_role("dialog")).to_contain_text("1 account")
+    batches.remove(batch, by=desk, entries=batch.entries.filter(account_number="1001"), shown=1)
+    page.goto(at(batch))
+    expect(page.locator("#selection")).to_be_hidden()
+    expect(page.locator("#selected-chip")).to_be_hidden()
+    expect(button(page, "Approve 1 account")).to_be_enabled()
+    page.goto(f"{at(batch)}?f=result:any:proposed")  # the one taken out is not on this page, and stays forgotten
+    expect(page.locator(".pager-count")).to_have_text("1–1 of 1")
+    expect(page.locator("#selection")).to_be_hidden()
+
+
 def test_what_changed_meanwhile_is_said_and_the_filters_stay(page, book, desk, sign_in):
     batch = pending(desk, *book[:3])
     sign_in(desk)
