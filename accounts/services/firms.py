@@ -13,6 +13,7 @@ from .validation import check_fields, refuse
 NO_MATTER_OF_CHECKS = {
     "name", "time_zone", "nightly_at", "end_of_day_at", "four_eyes", "lot_method", "price_jump_percent",
 }  # fmt: skip
+OLDEST_SESSIONS = 30  # about six weeks: beyond that a price or a delivery says nothing of today
 
 
 def save_firm(firm, by):
@@ -49,4 +50,7 @@ def firm_problems(firm):
         problems.append(Problem(None, "market_calendar", words))
     if not firm.price_jump_percent:
         problems.append(Problem(None, "price_jump_percent", "It is above 0 %, or every price would be questioned."))
+    for name in ("price_age_sessions", "delivery_age_sessions"):
+        if getattr(firm, name) > OLDEST_SESSIONS:
+            problems.append(Problem(None, name, f"It is {OLDEST_SESSIONS} sessions at most."))
     return problems

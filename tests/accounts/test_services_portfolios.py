@@ -144,6 +144,8 @@ def test_a_model_holds_no_sweep_and_nothing_twice():
     ("threshold_percent", -1),
     ("time_zone", "Mars/Olympus"),
     ("price_jump_percent", 0),
+    ("price_age_sessions", 31),
+    ("delivery_age_sessions", 20000),
 ])  # fmt: skip
 def test_bad_firm_settings_are_refused(setting, value):
     with pytest.raises(ValidationError) as refused:
