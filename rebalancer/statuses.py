@@ -22,11 +22,21 @@ class Outside:
     upper: float
     triggers: bool = True
     held_back: int = 0
+    sleeve: str = ""  # in words, where its security stands in more than one sleeve of the account
+
+    @property
+    def side(self):
+        return "below" if self.weight < self.lower else "above"
+
+    @property
+    def distance(self):
+        """Percentage points beyond the bound."""
+        return self.lower - self.weight if self.side == "below" else self.weight - self.upper
 
     def words(self):
-        if self.weight < self.lower:
-            return f"{self.symbol} {short(self.lower - self.weight)} % below its {short(self.lower)} % floor"
-        return f"{self.symbol} {short(self.weight - self.upper)} % above its {short(self.upper)} % ceiling"
+        bound, name = (self.lower, "floor") if self.side == "below" else (self.upper, "ceiling")
+        named = f"{self.symbol} ({self.sleeve})" if self.sleeve else self.symbol
+        return f"{named} {short(self.distance)} % {self.side} its {short(bound)} % {name}"
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 
 from accounts.bulk import one_moment
 from accounts.imports.copying import arrive, exact
+from accounts.listing.figures import sleeve_text
 from accounts.models import (
     Account,
     Component,
@@ -22,23 +23,22 @@ from accounts.models import (
     Position,
     Security,
     Sleeve,
-    TaxStatus,
     Transaction,
 )
 from accounts.money import HUNDRED
 from rebalancer import flows, quotes
-from rebalancer.engine import CASH, Drift, Reason, check
-from rebalancer.engine.reasons import short
+from rebalancer.engine import CASH, Drift, check
 from rebalancer.loading import Loaded, load
 from rebalancer.models import Check, Entry
 from rebalancer.states import EntryState
-from rebalancer.statuses import Facts, Known, Outside, decide, restriction_words
-from tax.relief import UNKNOWN
+from rebalancer.statuses import Facts, Known, Outside, decide
 from trading import sessions
 from trading.selectors import accounts_with_open_orders
 
+from . import standing
+from .standing import Together
+
 ACCOUNTS_AT_ONCE = 2000
-RESTRICTIONS = (Reason.NO_BUY, Reason.NO_SELL, Reason.DO_NOT_TRADE)
 TRIGGERING_LENGTH = 400
 COLUMNS = {
     "account_id": "bigint", "checked_at": "timestamptz", "business_day": "date", "status": "smallint",
@@ -118,8 +118,9 @@ class _Chunk:
             self.all_cash = set(_all_cash_portfolios())
             self.digests = _digests({fact["rebalanced_to_id"] for fact in everyone} - {None})
         self.drift: Drift = check(self.loaded.book)
-        self.outside = self._outside()
-        self.attention = self._attention()
+        together = Together.of(self.drift.scale.owner, self.loaded.security_id)
+        self.outside = self._outside(together.in_several)
+        self.attention = standing.reasons(self.loaded, self.drift, self.outside, together, self.firm)
 
     @cached_property
     def oldest_delivery(self):
@@ -224,10 +225,13 @@ class _Chunk:
             reasons.append(
                 (f"failed {entry}", f"it failed in its last request: {why[:1].lower() + why[1:]}".rstrip("."))
             )
-        return reasons + (self.attention[number] if number is not None else [])
+        return reasons + (self.attention.get(number, []) if number is not None else [])
 
-    def _outside(self):
-        """Components outside their threshold, account by account: cash where it triggers first, then rows."""
+    def _outside(self, in_several):
+        """Components outside their threshold, account by account: cash where it triggers first, then rows.
+
+        Bands are of sleeves: where a security stands in several (bool (rows,)), its sleeve is named.
+        """
         found = defaultdict(list)
         book, drift = self.loaded.book, self.drift
         for number in np.flatnonzero(drift.high_cash | drift.low_cash).tolist():
@@ -235,7 +239,10 @@ class _Chunk:
             found[number].append(Outside("Cash", weight, lower, upper))
         for row in np.flatnonzero(drift.outside).tolist():
             weight, lower, upper = (_percent(one[row]) for one in (drift.scale.weight, book.lower, book.upper))
-            one = Outside(self._symbol(row), weight, lower, upper, bool(drift.triggers[row]), int(drift.held_back[row]))
+            sleeve = sleeve_text(self.loaded.sleeves[int(self.loaded.sleeve_id[row])]) if in_several[row] else ""
+            one = Outside(
+                self._symbol(row), weight, lower, upper, bool(drift.triggers[row]), int(drift.held_back[row]), sleeve
+            )
             found[int(drift.scale.owner[row])].append(one)
         return found
 
@@ -244,40 +251,6 @@ class _Chunk:
 
     def _symbol(self, row):
         return self.loaded.symbols[int(self.loaded.security_id[row])]
-
-    def _attention(self):
-        """Reasons for extra attention that lie in holdings: restrictions, unknown cost, far from target."""
-        found = defaultdict(list)
-        for number, components in list(self.outside.items()):
-            for one in components:
-                if one.held_back in RESTRICTIONS:
-                    key = f"restriction {one.symbol} {one.held_back}"
-                    found[number].append((key, restriction_words(one)))
-        book, scale = self.loaded.book, self.drift.scale
-        unknown = np.flatnonzero(book.lot_cost_cents == UNKNOWN)
-        rows = np.unique(np.searchsorted(book.lot_start, unknown, side="right") - 1)
-        for row in rows[self.drift.scale.threshold.outside_high[rows]].tolist():
-            number = int(scale.owner[row])
-            if self.loaded.facts[number]["tax_status"] == TaxStatus.TAXABLE:
-                symbol = self._symbol(row)
-                found[number].append((f"unknown cost {symbol}", f"{symbol} would be sold and its cost is unknown"))
-        far = (np.abs(scale.weight - book.target) * 100 > float(self.firm.attention_points)) & (book.units > 0)
-        for row in np.flatnonzero(far).tolist():
-            self._add_far(found, row)
-        return found
-
-    def _add_far(self, found, row):
-        number = int(self.drift.scale.owner[row])
-        fact = self.loaded.facts[number]
-        facts = Facts(False, fact["rebalancing_since"], fact["last_rebalanced"], fact["last_rebalanced_at"],
-                      True, False, False, None)  # fmt: skip
-        if facts.first_rebalance:
-            return
-        drift = float(self.drift.scale.weight[row] - self.loaded.book.target[row]) * 100
-        side = "above" if drift > 0 else "below"
-        symbol, points = self._symbol(row), float(self.firm.attention_points)
-        times = int(abs(drift) // points) if points else 0  # so that it is another reason when it is twice as far
-        found[number].append((f"far {symbol} {side} {times}", f"{symbol} {short(abs(drift))} points {side} its target"))
 
     def _figures(self, number, facts):
         """Values, weights and the largest drift of an account, as they are stored."""
