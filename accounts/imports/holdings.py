@@ -1,7 +1,5 @@
 """cash.csv, transactions.csv and restrictions.csv: how accounts stand, as their custodians say."""
 
-from collections import defaultdict
-
 import numpy as np
 
 from accounts.models import Restriction, Security, Transaction
@@ -35,7 +33,8 @@ def refuse_undelivered(table, world):
         why = "was refused" if "cash.csv" in world.refused else "is not there"
         table.problems.add(0, "", "", f"cash.csv {why}, and it says which accounts are part of the delivery")
         return
-    table.refuse(~np.isin(table["account_number"], world.delivered), "account_number", "has no row in cash.csv")
+    undelivered = ~np.isin(table["account_number"], world.delivered) & table.known("account_number")
+    table.refuse(undelivered, "account_number", "has no row in cash.csv")
 
 
 # --- transactions.csv: added, and updated where the custodian corrects one -------------------------------------
@@ -102,17 +101,10 @@ ADD_NEW = f"""
 def check_restrictions(table, world):
     refuse_undelivered(table, world)
     securities = Security.objects.in_bulk()
-    for rows in _by_account(table).values():
+    for rows, _ in table.groups("account_number").values():
         rules = [_restriction(table, row, securities, world) for row in rows]
         for problem in restriction_problems(rules):
             table.refuse([rows[problem.index]], COLUMN_OF.get(problem.field, problem.field), problem.words)
-
-
-def _by_account(table):
-    found = defaultdict(list)
-    for number, account in enumerate(table["account_number"].tolist()):
-        found[account].append(number)
-    return found
 
 
 def _restriction(table, number, securities, world):

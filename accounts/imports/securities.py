@@ -20,8 +20,9 @@ KEPT = ("name", "kind", "asset_class", "quantity_step")
 def check_securities(table, world):
     """What is part of a model or portfolio may not become a sweep."""
     known = Security.objects.in_bulk(field_name="symbol")
+    good = table.known("symbol", "kind")
     for number, (symbol, kind) in enumerate(table.rows("symbol", "kind")):
-        if kind == Security.Kind.SWEEP and symbol in known:
+        if good[number] and kind == Security.Kind.SWEEP and symbol in known:
             for problem in security_problems(Security(pk=known[symbol].pk, symbol=symbol, kind=kind)):
                 table.refuse([number], "kind", problem.words)
 

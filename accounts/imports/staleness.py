@@ -2,8 +2,6 @@
 
 from collections import defaultdict
 
-import numpy as np
-
 from accounts.models import Account
 
 from .copying import execute, fetch
@@ -19,7 +17,8 @@ def refuse_older(table, world):
     rows = fetch("SELECT number, id, delivered_for FROM accounts_account WHERE delivered_for > %s", [world.session])
     newer = {key: day for number, account, day in rows for key in (number, account)}
     accounts = table[NUMBER].tolist() if newer else []
-    where = np.array([number for number, account in enumerate(accounts) if account in newer], dtype=np.int64)
+    known = table.known(NUMBER)
+    where = [number for number, account in enumerate(accounts) if account in newer and known[number]]
     table.refuse(where, NUMBER, lambda number: f"has a newer delivery, of {newer[accounts[number]]}")
 
 

@@ -4,6 +4,7 @@ import csv
 import gc
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +30,9 @@ class Column:
 class BookFile:
     """One file of a book: what its columns hold, what names a row, how rows are checked together and how taken.
 
-    `check(table, world)` adds problems to the table; `take(table, world)` writes the rows into the book and returns how
-    many it changed or made. `states`: it says how accounts stand, so an older delivery must not replace a newer one.
+    `check(table, world)` adds problems to the table, of rows whose own cells are good; `take(table, world)` writes the
+    rows of a table without problems into the book and returns how many it changed or made. `states`: it says how
+    accounts stand, so an older delivery must not replace a newer one.
     """
 
     name: str
@@ -46,13 +48,19 @@ class BookFile:
 
 
 class Table:
-    """The rows of one file: `line` (the line each row begins on) and one array of values for each column."""
+    """The rows of one file: `line` (the line each row begins on) and one array of values for each column.
+
+    `good` is a mask of the rows of which no cell is bad and that no check has refused.
+    """
 
     def __init__(self, file, path):
         self.file, self.path, self.problems = file, path, Problems()
         self.line = np.zeros(0, dtype=np.int64)
+        self.good = np.ones(0, dtype=bool)
         self.found = {}  # what the file's check worked out for its take
-        self._values = {}
+        self.is_read = False  # its header is right, and it is CSV to its end
+        self._values, self._bad = {}, {}
+        self._lost = False  # a row of another width than the header's is in none of these
 
     def __getitem__(self, column):
         return self._values[column]
@@ -61,11 +69,36 @@ class Table:
         return len(self.line)
 
     def fill(self, lines, portions):
-        """Put the portions together in which the values came."""
+        """Put the portions together in which values came: ({column: values}, {column: mask of its bad cells})."""
         self.line = np.concatenate([self.line, *lines])
         for column in self.file.columns:
-            found = [portion[column.name] for portion in portions]
+            found = [values[column.name] for values, _ in portions]
             self._values[column.name] = np.concatenate(found) if found else np.zeros(0, dtype=column.kind.dtype)
+            self._bad[column.name] = np.concatenate(
+                [np.zeros(0, dtype=bool), *(bad[column.name] for _, bad in portions)]
+            )
+        self.good = self.known(*self._bad)
+        self.is_read = True
+
+    def lose(self, line, row, width):
+        """Say of a row that it is not as wide as the header."""
+        self._lost = True
+        self.problems.add(line, "", ",".join(row), f"has {len(row)} fields, the header has {width}")
+
+    def known(self, *columns):
+        """A mask of the rows whose cells in these columns are good."""
+        return ~np.logical_or.reduce([self._bad[name] for name in columns])
+
+    def groups(self, column):
+        """{value of the column: numbers of its good rows, whether these are all it has}."""
+        found = defaultdict(list)
+        numbers = np.flatnonzero(self.good)
+        for number, value in zip(numbers.tolist(), self[column][numbers].tolist(), strict=True):
+            found[value].append(number)
+        if self._lost or self._bad[column].any():
+            return {value: (rows, False) for value, rows in found.items()}
+        broken = set(self[column][~self.good].tolist())
+        return {value: (rows, value not in broken) for value, rows in found.items()}
 
     def rows(self, *columns):
         """Python values row by row, in these columns."""
@@ -74,7 +107,8 @@ class Table:
     def refuse(self, where, column, reason):
         """Say that rows (a mask, or their numbers) are bad; `reason` is words, or a function of the row's number."""
         where = np.asarray(where)
-        numbers = np.flatnonzero(where) if where.dtype == bool else where
+        numbers = np.flatnonzero(where) if where.dtype == bool else where.astype(np.int64)
+        self.good[numbers] = False
         for number in numbers[: self.problems.room(len(numbers))].tolist():
             self.problems.add(self.line[number], column, None, reason(number) if callable(reason) else reason)
 
@@ -88,7 +122,7 @@ class Table:
         with _opened(self.path) as handle:
             reader = csv.reader(handle)
             header = next(reader)
-            for lines, rows in _portions(reader, Problems(), len(header)):
+            for lines, rows in _portions(reader, len(header)):
                 for line, row in zip(lines, rows, strict=True):
                     if line in lines_wanted:
                         found |= {(line, name): text for name, text in zip(header, row, strict=True)}
@@ -107,7 +141,7 @@ def read(file, path, world, progress):
             _read_rows(table, reader, world, lambda rows: progress(handle.buffer.tell(), os.path.getsize(path), rows))
         except csv.Error as error:
             table.problems.add(reader.line_num, "", "", f"is not CSV: {error}")
-    if not table.problems:
+    if table.is_read:  # so that one reading names all that can be known
         _refuse_twice(table)
         file.check(table, world)
     return table
@@ -118,7 +152,7 @@ def _read_rows(table, reader, world, progress):
     if not _header_is_right(header, table.file, table.problems):
         return
     all_lines, all_values, count = [], [], 0
-    for lines, rows in _portions(reader, table.problems, len(header)):
+    for lines, rows in _portions(reader, len(header), table.lose):
         all_lines.append(np.array(lines, dtype=np.int64))
         all_values.append(_values(table, header, lines, rows, world))
         count += len(rows)
@@ -144,8 +178,8 @@ def _header_is_right(header, file, problems):
     return not problems
 
 
-def _portions(reader, problems, width):
-    """Lines and rows, so many at a time; a row with too few or too many fields becomes a problem, an empty one not."""
+def _portions(reader, width, lose=lambda *row: None):
+    """Lines and rows, so many at a time; `lose` is told of rows with too few or too many fields, not of empty ones."""
     before = reader.line_num
     while rows := list(islice(reader, ROWS_AT_A_TIME)):
         lines = _lines(rows, before, reader.line_num)
@@ -153,7 +187,7 @@ def _portions(reader, problems, width):
         if set(map(len, rows)) != {width}:
             for line, row in zip(lines, rows, strict=True):
                 if row and len(row) != width:
-                    problems.add(line, "", ",".join(row), f"has {len(row)} fields, the header has {width}")
+                    lose(line, row, width)
             lines = [line for line, row in zip(lines, rows, strict=True) if len(row) == width]
             rows = [row for row in rows if len(row) == width]
         if rows:
@@ -181,17 +215,17 @@ def collecting_later():
 
 
 def _values(table, header, lines, rows, world):
-    """The values of some rows, column by column; what is bad or missing becomes a problem."""
+    """The values of some rows and masks of what is bad or missing, by column; what is bad becomes a problem."""
     texts = dict(zip(header, zip(*rows, strict=True), strict=True))
-    values = {}
+    values, masks = {}, {}
     for column in table.file.columns:
         found = texts[column.name]
         values[column.name], bad = column.kind.read(found, world)
-        _name_bad(table.problems, lines, column, found, bad)
         if column.required and "" in found:
-            empty = np.array([text == "" for text in found], dtype=bool)
-            _name_bad(table.problems, lines, column, found, empty)
-    return values
+            bad = bad | np.array([text == "" for text in found], dtype=bool)
+        _name_bad(table.problems, lines, column, found, bad)
+        masks[column.name] = bad
+    return values, masks
 
 
 def _name_bad(problems, lines, column, texts, bad):
@@ -203,12 +237,11 @@ def _name_bad(problems, lines, column, texts, bad):
 
 def _refuse_twice(table):
     """A row may be there once: the later of two with the same key is refused, and names the first one's line."""
-    if not len(table):
-        return
     names = table.file.key
+    rows = np.flatnonzero(table.known(*names))
     first = {}
     where = {}
-    for number in suspects([table[name] for name in names]).tolist():
+    for number in rows[suspects([table[name][rows] for name in names])].tolist():
         key = tuple(str(table[name][number]) for name in names)
         if key in first:
             where[number] = first[key]

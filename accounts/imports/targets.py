@@ -1,6 +1,5 @@
 """models.csv and portfolios.csv: what accounts are to hold."""
 
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -27,20 +26,16 @@ def percent(units):
     return None if units == NO_NUMBER else Decimal(int(units)) / PERCENT
 
 
-def groups(table, column):
-    """{name: numbers of its rows} of a column of names."""
-    found = defaultdict(list)
-    for number, name in enumerate(table[column].tolist()):
-        found[name].append(number)
-    return found
+def _refuse_problems(table, rows, problems, column_of):
+    """What the rules find wrong becomes a problem of the row it is about; what is about the whole, of its last row.
 
-
-def _refuse_problems(table, numbers, problems, column_of):
-    """What the rules find wrong becomes a problem of the row it is about; what is about the whole, of its last row."""
+    `rows`: numbers, and whether they are the whole; of a part nothing is said about the whole.
+    """
+    numbers, whole = rows
     for problem in problems:
-        number = numbers[-1 if problem.index is None else problem.index]
-        name = column_of.get(problem.field, problem.field)
-        table.refuse([number], name, problem.words)
+        if problem.index is not None or whole:
+            number = numbers[-1 if problem.index is None else problem.index]
+            table.refuse([number], column_of.get(problem.field, problem.field), problem.words)
 
 
 # --- models.csv -----------------------------------------------------------------------------------------------
@@ -48,19 +43,19 @@ def _refuse_problems(table, numbers, problems, column_of):
 
 def check_models(table, world):
     securities = Security.objects.in_bulk()
-    for name, numbers in groups(table, "model").items():
+    for name, rows in table.groups("model").items():
         weights = [
             ModelWeight(security=securities[table["symbol"][number]], weight=percent(table["weight"][number]))
-            for number in numbers
+            for number in rows[0]
         ]
         problems = [replace(one, words=f"{name}: {one.words}") for one in weight_problems(weights)]
-        _refuse_problems(table, numbers, problems, {"security": "symbol"})
+        _refuse_problems(table, rows, problems, {"security": "symbol"})
         table.found[name] = weights
 
 
 def take_models(table, world):
     known = Model.objects.in_bulk(field_name="name")
-    for name, numbers in groups(table, "model").items():
+    for name, (numbers, _) in table.groups("model").items():
         model = known.get(name) or Model(name=name)
         with refusing(table, numbers[0], "model"):
             portfolios.save_model(model, table.found[name], by=None)
@@ -74,21 +69,21 @@ def check_portfolios(table, world):
     securities, models = Security.objects.in_bulk(field_name="symbol"), Model.objects.in_bulk(field_name="name")
     known, firm = Portfolio.objects.in_bulk(field_name="name"), Firm.current()
     held = {"security": securities, "model": models}
-    table.refuse(_unknown(table, held), "component", lambda number: _why_unknown(table["component_kind"][number]))
-    if table.problems:
-        return
-    for name, numbers in groups(table, "portfolio").items():
-        components = [_component(table, number, held) for number in numbers]
+    unknown = _unknown(table, held) & table.known("component_kind", "component")
+    table.refuse(unknown, "component", lambda number: _why_unknown(table["component_kind"][number]))
+    for name, rows in table.groups("portfolio").items():
+        components = [_component(table, number, held) for number in rows[0]]
         defaults = resolved(known.get(name) or Portfolio(name=name), firm)
         problems = [replace(one, words=f"{name}: {one.words}") for one in component_problems(components, defaults)]
-        _refuse_problems(table, numbers, problems, COLUMN_OF)
+        _refuse_problems(table, rows, problems, COLUMN_OF)
         table.found[name] = components
 
 
 def _unknown(table, held):
     """A mask of the components that name nothing in the book, or name something where they are cash."""
     rows = table.rows("component_kind", "component")
-    return np.array([name not in held[kind] if kind in held else name.lower() not in CASH for kind, name in rows])
+    unknown = [name not in held[kind] if kind in held else name.lower() not in CASH for kind, name in rows]
+    return np.array(unknown, dtype=bool)
 
 
 def _why_unknown(kind):
@@ -97,7 +92,7 @@ def _why_unknown(kind):
 
 def take_portfolios(table, world):
     known = Portfolio.objects.in_bulk(field_name="name")
-    for name, numbers in groups(table, "portfolio").items():
+    for name, (numbers, _) in table.groups("portfolio").items():
         portfolio = known.get(name) or Portfolio(name=name)
         with refusing(table, numbers[0], "portfolio"):
             portfolios.save_portfolio(portfolio, table.found[name], by=None)

@@ -144,7 +144,7 @@ def close_of(day):
 def _receive_file(file, path, world, progress):
     """Read one file and take it, or refuse it and undo what it has begun."""
     table = read(file, path, world, lambda done, total, rows: progress.reading(file.name, done, total, rows))
-    if file.states and not table.problems:
+    if file.states and table.is_read:
         staleness.refuse_older(table, world)
     outcome = FileOutcome(file.name, len(table), 0, table.problems)
     if outcome.taken:

@@ -254,6 +254,42 @@ def test_a_bad_row_refuses_its_file_and_is_named(tmp_path, name, old, new, line,
     assert f"{name}, line {line}{f', {column}' if column else ''}:" in result.said
 
 
+@pytest.mark.parametrize(("name", "rows", "found"), [
+    ("cash.csv", ["A1,1", "A1,2", "A2,x"], [(3, "account_number"), (4, "amount")]),
+    ("cash.csv", ["A1,x", "A1,2", "A2,3"], [(2, "amount"), (3, "account_number")]),
+    ("cash.csv", ["A1,1,1", "A2,2", "A2,3"], [(2, ""), (4, "account_number")]),
+    # only Half and Third have all their rows, and only Half is not 100 %
+    ("models.csv", ["Core,VTI,60", "Core,BND,nan", "Half,VTI,50", "Third,VTI,100", "Third,VTI,1"],
+     [(3, "weight"), (4, "weight"), (6, "symbol")]),
+    ("portfolios.csv", [
+        "Balanced,security,VTI,x,,,,,,", "Balanced,security,BND,5,10,10,2,11,,", "Balanced,cash,,5,,,,,,",
+        "Growth,security,VTI,55,,,,,,", "Growth,security,VTI,55,,,,,,", "Growth,security,QQQ,55,,,,,,",
+        "Income,security,VTI,50,,,,,,", "Income,cash,,40,,,,,,"],
+     [(2, "weight"), (3, "precision_upper"), (6, "component"), (7, "component"), (9, "weight")]),
+    ("portfolios.csv", ["Income,security,VTI,50,,,,,,", "Income,cash,,40,,,,,,", "Income,security"], [(4, "")]),
+    ("lots.csv", ["A1,managed,VTI,L1,x,,2024-02-29", "A1,managed,VTI,L2,1,,2024-02-29", "A1,,VTI,L2,1,,2024-02-29",
+                  "A9,,VTI,L3,1,,2024-02-29", "A1,,VTI,L2,1,,2024-02-29"],
+     [(2, "quantity"), (4, "lot_id"), (5, "account_number"), (6, "lot_id")]),
+    ("restrictions.csv", ["A1,BND,no_go,,,", "A1,VTI,no_buy,,2026-02-01,2026-01-01", "A2,VTI,substitute,,,"],
+     [(2, "kind"), (3, "end"), (4, "substitute")]),
+])  # fmt: skip
+def test_one_delivery_names_all_that_can_be_known(book, name, rows, found):
+    header = FILES[name].strip().split("\n")[0].strip()
+    deliver(book, {"cash.csv": FILES["cash.csv"], name: "\n".join([header, *rows])})
+    file = DeliveryFile.objects.filter(name=name).last()
+    assert [(line, column) for line, column, *_ in file.problems] == found, file.problems
+
+
+def test_a_file_with_a_bad_cell_that_is_older_or_undelivered_says_so_too(book):
+    files = {"cash.csv": "account_number,amount\nA1,1\nA2,x", "lots.csv": FILES["lots.csv"].replace("5.5", "x")}
+    said = deliver(book, files, session="2026-11-17").said
+    assert 'cash.csv, line 2, account_number: "A1" has a newer delivery' in said
+    assert 'lots.csv, line 2, account_number: "A1" has a newer delivery' in said
+    assert 'lots.csv, line 3, quantity: "x"' in said
+    files = {"cash.csv": "account_number,amount\nA1,1", "lots.csv": FILES["lots.csv"].replace("5.5", "x")}
+    assert 'lots.csv, line 5, account_number: "A2" has no row in cash.csv' in deliver(book, files).said
+
+
 def test_a_security_of_a_model_can_not_become_a_sweep(book):
     again = FILES["securities.csv"].replace("VTI,Vanguard Total Stock Market ETF,etf", "VTI,Vanguard,sweep")
     assert 'line 2, kind: "sweep" VTI is part of a model' in deliver(book, {"securities.csv": again}).said
