@@ -1,17 +1,27 @@
-"""What a command answers when it did nothing: refused, the list has changed, or the person is no longer signed in."""
+"""What a command on the rows of a list answers: done, refused, the list has changed, or sign in again."""
 
 from functools import wraps
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.dispatch import Signal
+from django.http import HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from .selection import FIELDS
 
 not_understood = Signal()  # an address or a selection was refused: `request`, `why` in words; the audit trail listens
+
+
+def done(request, address):
+    """Lead on from a command that is done. Only this has the browser forget what was selected for it: the selection
+    comes with the name that the browser keeps it under, and goes back in the address's fragment (app.js reads it)."""
+    store = request.POST.get("store", "")
+    if not store:
+        return HttpResponseRedirect(address)
+    return HttpResponseRedirect(f"{address}{'' if '#' in address else '#'}&{urlencode({'done': store})}")
 
 
 def refused(request, words, back, status=400):

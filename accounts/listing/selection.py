@@ -6,6 +6,8 @@ The browser keeps the ticks (sessionStorage, one store per table) and sends them
     query    the filter of the page (address.py), exactly as the table's fragment drew it; needed for scope=all
     shown    how many rows matched it when the fragment was drawn
     ids      comma-joined: the picked rows, or the exceptions when scope is all
+
+and `store`, the name it keeps them under, which comes back when the command is done (answers.done).
 """
 
 import re

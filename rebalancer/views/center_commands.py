@@ -78,7 +78,7 @@ def create(request, place):
 def _to_the_request(request):
     def done(opened):
         ask_for_trades(request, opened)
-        return HttpResponseRedirect(reverse("rebalancer:request", args=[opened.batch.pk]))
+        return answers.done(request, reverse("rebalancer:request", args=[opened.batch.pk]))
 
     return done
 
@@ -127,7 +127,7 @@ def review(request, place):
         pks = sorted(one.pk for one in listed.selling)
         sent = {"scope": "picked", "query": "", "shown": len(pks), "ids": ",".join(map(str, pks))}
         context = {"place": place, "list": listed, "missing": missing, "section": SECTION}
-        fields = [*sent.items(), ("confirmed", listed.digest)]
+        fields = [*sent.items(), ("confirmed", listed.digest), ("store", request.POST.get("store", ""))]
         return render(request, "rebalancer/center_liquidate.html", context | {
             "fields": fields, "action": place.command("center_liquidate"),
         })  # fmt: skip

@@ -1,6 +1,5 @@
 """The tab Accounts to Rebalance, and opening a request for the accounts chosen there."""
 
-from django.http import HttpResponseRedirect
 from django.urls import reverse
 
 from accounts.listing import answers
@@ -48,6 +47,6 @@ def generate(request):
 
     def done(opened):
         ask_for_trades(request, opened)
-        return HttpResponseRedirect(f"{reverse('rebalancer:pending')}#row-{opened.batch.pk}")
+        return answers.done(request, f"{reverse('rebalancer:pending')}#row-{opened.batch.pk}")
 
     return answer(request, act, done, back=back, again="Generate proposed trades for {}")

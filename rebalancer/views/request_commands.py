@@ -41,6 +41,7 @@ def command(verb):
             back = _back(request, batch)
             try:
                 messages.success(request, act(request, batch))
+                return answers.done(request, back)
             except NOT_UNDERSTOOD as error:
                 audit.record(request.user, "refused", batch, command=verb, why=str(error))
                 return answers.refused(request, error, back)

@@ -71,6 +71,18 @@
     }
   });
 
+  // So does the answer of a command that is done, and only that: it leads to an address that ends with the name of the
+  // selection (answers.py), and is shown without it.
+  const [place, done] = location.hash.split("&done=");
+  if (done !== undefined) {
+    const store = new URLSearchParams(`store=${done}`).get("store");
+    sessionStorage.removeItem(`picks:${document.body.dataset.person}:${store}`);
+    history.replaceState(history.state, "", location.pathname + location.search);
+    if (place.length > 1) {
+      location.replace(place);
+    }
+  }
+
   // A partial update that lands on the sign-in page means that the session ended: go there, and come back here after.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const landed = new URL(event.detail.xhr.responseURL || location.href);

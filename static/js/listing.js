@@ -148,13 +148,6 @@
     }
   });
 
-  // What was sent is done with: a page that acts on the rows says data-clears on its button.
-  document.addEventListener("submit", (event) => {
-    if (event.submitter && event.submitter.hasAttribute("data-clears") && list()) {
-      sessionStorage.removeItem(storeName());
-    }
-  });
-
   // Arrows go from row to row and keep to the same control; Space ticks the box that has the focus, as ever.
   document.addEventListener("keydown", (event) => {
     const row = event.target.closest && event.target.closest(".rows tbody tr");

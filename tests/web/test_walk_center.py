@@ -16,6 +16,7 @@ from trading import sessions
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+KEPT = "Object.keys(sessionStorage).filter((name) => name.startsWith('picks:'))"
 REQUEST = re.compile(r"Request \d+ · Rebalancer")
 
 
@@ -103,8 +104,10 @@ def test_a_liquidation_is_confirmed_by_what_it_sells(page, sign_in, desk, book, 
     expect(page.locator("h1")).to_have_text("Liquidate 1 account?")
     expect(page.locator(".panel")).to_contain_text("2 holdings would be sold for about $95,000.00")
     accessible()
+    assert len(page.evaluate(KEPT)) == 1
     page.get_by_role("button", name="Liquidate 1 account").click()
     arrived(page, REQUEST)
+    assert page.evaluate(KEPT) == []
     batch = Batch.objects.get()
     expect(page.locator("h1")).to_have_text(f"Request {batch.pk}")
     assert batch.logic == Logic.LIQUIDATE

@@ -239,6 +239,7 @@ def test_removing_asks_first_and_says_what_was_done(page, book, desk, sign_in, a
     dialog.get_by_role("button", name="Remove from request").click()
     expect(page.get_by_role("status").first).to_contain_text("1 account removed from request")
     expect(page.get_by_role("checkbox", name="Select 1001 ")).to_be_disabled()
+    expect(page).to_have_url(re.compile(f"{at(batch)}$"))
     expect(button(page, "Approve 2 accounts")).to_be_enabled()
     page.wait_for_load_state()
     page.locator("#pick-page").check()

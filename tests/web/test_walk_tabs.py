@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 
 import pytest
+from django.conf import settings
 from playwright.sync_api import expect
 
 from accounts.models import Account
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ROWS = re.compile(r"/rebalancer/pending/rows/")
 ASKED_EVERY = 5000  # ms
+KEPT = "Object.keys(sessionStorage).filter((name) => name.startsWith('picks:'))"
 
 
 @pytest.fixture
@@ -149,8 +151,40 @@ def test_a_list_that_changed_meanwhile(page, book, ann, sign_in, provoked):
     page.get_by_role("button", name="Generate Proposed Trades").click()
     expect(page.get_by_role("alert")).to_contain_text("10 shown, 9 now. Nothing was done.")
     provoked("409")
+    page.get_by_role("link", name="Back to the list").click()
+    arrived(page, "Accounts to Rebalance · Rebalancer")
+    expect(page.locator("#selection strong")).to_have_text("10 selected")
+    page.get_by_role("button", name="Generate Proposed Trades").click()
+    provoked("409")
     page.get_by_role("button", name="Generate proposed trades for 9 accounts").click()
     expect(page.get_by_role("status").first).to_contain_text("was opened for 9 accounts")
+    assert page.evaluate(KEPT) == []
+
+
+def test_what_is_selected_is_forgotten_only_when_it_is_done(page, context, book, ann, sign_in, provoked):
+    sign_in(ann)
+    page.goto("/rebalancer/?f=")
+    pick(page, "1000", "1001")
+    kept = page.evaluate(KEPT)
+    context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    page.get_by_role("button", name="Generate Proposed Trades").click()
+    page.wait_for_url(re.compile("/login/"))
+    page.get_by_label("User name").fill("ann")
+    page.get_by_label("Password").fill(make.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    arrived(page, "Accounts to Rebalance · Rebalancer")
+    expect(page.locator("#selection strong")).to_have_text("2 selected")
+    context.route("**/generate/", lambda route: route.fulfill(status=502, body="away"))
+    page.get_by_role("button", name="Generate Proposed Trades").click()
+    provoked("502")
+    context.unroute("**/generate/")
+    page.goto("/rebalancer/?f=")
+    expect(page.locator("#selection strong")).to_have_text("2 selected")
+    assert page.evaluate(KEPT) == kept
+    page.get_by_role("button", name="Generate Proposed Trades").click()
+    arrived(page, "Pending Approval · Rebalancer")
+    expect(page).to_have_url(re.compile(rf"/rebalancer/pending/#row-{Batch.objects.get().pk}$"))
+    assert page.evaluate(KEPT) == []
 
 
 def test_who_was_left_out_is_named(page, book, ann, sign_in):

@@ -108,7 +108,7 @@ class AccountsPage(ListPage):
     filterset_class = AccountFilters
     selectable = True
     actions_template = Template(
-        '<button class="btn btn-primary" type="submit" formaction="{% url "act" %}" data-clears>Act</button>'
+        '<button class="btn btn-primary" type="submit" formaction="{% url "act" %}">Act</button>'
     )
 
     def base(self):
