@@ -52,7 +52,7 @@ class Facts:
     holds_securities: bool
     target_changed_on: date | None  # the day the target became another one than it was last rebalanced to
     unable: str = ""  # why it cannot be weighed: what the last check knew of its weights stays
-    late: str = ""  # why its last delivery does not count; it is weighed all the same
+    late: str = ""  # why its last delivery does not count: the same
     business_day: date | None = None
     switched_on: date | None = None  # date of rebalancing_since in the market's zone
     attention: list[tuple[str, str]] = field(default_factory=list)  # (key, words)
@@ -99,15 +99,15 @@ class Verdict:
 
 
 def decide(facts: Facts, known: Known) -> Verdict:
-    """The verdict on one account. One that cannot be weighed keeps what the last check knew of its weights."""
-    first = facts.first_rebalance
-    if facts.unable:
+    """The verdict on one account. One that can't be checked keeps what the last check knew of its weights."""
+    first, unknown = facts.first_rebalance, bool(facts.unable or facts.late)
+    if unknown:
         high, low, drift = known.high_cash, known.low_cash, known.position_drift and not first
     else:
         high, low = facts.high_cash, facts.low_cash
         drift = bool(facts.triggering) and not (high or low or first)
     reason_found = first or high or low or drift or facts.target_changed_on is not None
-    wanted = reason_found or (bool(facts.unable) and known.wanted)
+    wanted = reason_found or (unknown and known.wanted)
     source, since = _source(facts, known) if wanted else ("", None)
     status, reason = _status(facts, known)
     return Verdict(first, high, low, drift, wanted, source, since, status, reason)

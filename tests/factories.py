@@ -30,6 +30,7 @@ from accounts.models import (
 )
 from accounts.services import firms, portfolios
 from tax.models import Lot
+from trading import sessions
 
 number = count(1)
 PASSWORD = "correct horse 4"
@@ -131,11 +132,12 @@ def portfolio(name=None, components=None, settings=None, by=None, **weights):
 
 
 def account(account_number=None, **fields):
-    """An open taxable account with rebalancing on; `linked` are portfolios."""
+    """An open taxable account with rebalancing on, delivered in time; `linked` are portfolios."""
     linked = fields.pop("linked", [])
     account_number = account_number or f"A{next(number):05d}"
     defaults = {"name": f"Account {account_number}", "rebalancing_on": True, "custodian": fields.pop("custodian", None)}
     defaults["custodian"] = defaults["custodian"] or custodian()
+    fields.setdefault("delivered_for", sessions.last_completed_session())
     row = Account.objects.create(number=account_number, **{**defaults, **fields})
     row.linked_portfolios.set(linked)
     return row

@@ -21,6 +21,8 @@ from rebalancer.models import Batch, Entry, PositionLine
 from rebalancer.states import BatchState, EntryState
 from trading.selectors import accounts_with_open_orders
 
+from .eligibility import CLOSED
+from .lateness import late
 from .proposing import ACCOUNTS_AT_ONCE, load_entries
 from .refusals import LeftOut
 
@@ -79,10 +81,9 @@ def since_proposing(batch: Batch) -> list[LeftOut]:
 def _stopped(entries):
     """{account id: why nothing may be ordered for it now, whatever it holds}."""
     closed = Entry.objects.filter(pk__in=[one.pk for one in entries], account__is_open=False)
-    ordered = accounts_with_open_orders([one.account_id for one in entries])
-    return dict.fromkeys(ordered, "it has an open order now") | dict.fromkeys(
-        closed.values_list("account", flat=True), "the account is closed"
-    )
+    pks = [one.account_id for one in entries]
+    ordered = dict.fromkeys(accounts_with_open_orders(pks), "it has an open order now")
+    return late(pks) | ordered | dict.fromkeys(closed.values_list("account", flat=True), CLOSED)
 
 
 def _named(pks, loaded, stopped):

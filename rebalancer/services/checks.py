@@ -36,6 +36,7 @@ from trading import sessions
 from trading.selectors import accounts_with_open_orders
 
 from . import standing
+from .lateness import oldest_delivery, why_late
 from .standing import Together
 
 ACCOUNTS_AT_ONCE = 2000
@@ -124,8 +125,7 @@ class _Chunk:
 
     @cached_property
     def oldest_delivery(self):
-        """The session of the oldest delivery that counts."""
-        return sessions.sessions_before(sessions.last_completed_session(), self.firm.delivery_age_sessions)
+        return oldest_delivery()
 
     def rows(self):
         """One row of COLUMNS per account."""
@@ -148,13 +148,7 @@ class _Chunk:
 
     def _late(self, fact):
         """Why the last delivery does not count, or nothing."""
-        if fact["delivery_problem"]:
-            return fact["delivery_problem"]
-        if fact["delivered_for"] is None:
-            return "the custodian has delivered nothing for it yet"
-        if fact["delivered_for"] < self.oldest_delivery:
-            return f"its last delivery is of {fact['delivered_for']}"
-        return ""
+        return why_late(fact["delivered_for"], fact["delivery_problem"], self.oldest_delivery)
 
     def _known(self, fact):
         """What lives on of the last check; a rebalance since then ends source and needed since."""
@@ -190,7 +184,7 @@ class _Chunk:
             net_flow=self._net_flow(fact),
             flow_limit=max(self.firm.flow_dollars, self.firm.flow_percent * managed / HUNDRED),
         )
-        if number is not None:
+        if number is not None and not facts.late:
             facts.high_cash = bool(self.drift.high_cash[number])
             facts.low_cash = bool(self.drift.low_cash[number])
             facts.triggering = [one for one in self.outside[number] if one.triggers]
@@ -285,10 +279,9 @@ class _Chunk:
 
 
 class _Foretold(_Chunk):
-    """The same for a page, which waits for no market calendar: nothing is late."""
+    """The same for a page, which waits for no market calendar: no delivery is too old."""
 
-    def _late(self, fact):
-        return ""
+    oldest_delivery = date.min
 
 
 def foretell(account_pks: Iterable[int]) -> dict[int, bool]:

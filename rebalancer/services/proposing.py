@@ -23,7 +23,7 @@ from rebalancer.states import OTHER_LOGIC, BatchState, EntryState
 from rebalancer.storing import BookMoved, Other
 from rebalancer.tallies import Outcome
 
-from . import claims, eligibility
+from . import claims, eligibility, lateness
 from .claims import NO_CLAIM, ClaimLost
 
 log = logging.getLogger(__name__)
@@ -134,7 +134,8 @@ def _propose_together(batch_id, token, entries):
     claims.renew(batch_id, token)
     batch = Batch.objects.get(pk=batch_id)
     with one_moment():
-        wrong = _not_eligible(batch, entries)
+        pks = [entry.account_id for entry in entries]
+        wrong = lateness.late(pks, lateness.oldest_delivery()) | _not_eligible(batch, entries)
         fit = [entry for entry in entries if entry.account_id not in wrong]
         loaded = load_entries(batch, fit, quotes.newest().unusable)
     proposal = engine.propose(loaded.book, batch.logic, _trade_day(batch))

@@ -5,6 +5,7 @@ import pytest
 from accounts.models import Account, Position
 from tax.models import Lot
 from tests import factories as make
+from trading import sessions
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def many(transactional_db):
     sleeve = make.sleeve()
     held = {make.security("VTI"): 750, make.security("AGG"): 400}
     common = {"portfolio": portfolio, "custodian": make.custodian(), "rebalancing_on": True, "cash": Decimal(5000)}
+    common["delivered_for"] = sessions.last_completed_session()
 
     def make_many(count):
         accounts = Account.objects.bulk_create(

@@ -130,6 +130,9 @@ CHANGES = {
     "advisor ann → new": change_advisor,
     "lot method FIFO → HIFO": change(lot_method="hifo"),
     "it has an open order now": change_order,
+    "lots.csv refused in the delivery of 2026-11-20": change(
+        delivery_problem="lots.csv refused in the delivery of 2026-11-20"
+    ),
     "the account is closed": close,
     "NOPRICE 0 → 1 shares": lose_price,
 }

@@ -153,6 +153,24 @@ def test_a_late_or_broken_delivery(balanced, fields, words):
     assert (check.status, check.reason) == (Status.UNABLE_TO_CHECK, words)
 
 
+def test_half_a_delivery_flags_nothing_and_ends_nothing(balanced):
+    """The cash of a delivery was taken, its lots were refused."""
+    flat, drifted = holding(balanced), holding(balanced, 750, 400, 5000)
+    before = [check_of(flat), check_of(drifted)]
+    assert [(one.wanted, tiles(one)) for one in before] == [(False, set()), (True, {"high_cash"})]
+    half = "lots.csv refused in the delivery of 2026-11-20"
+    Account.objects.filter(pk=flat.pk).update(cash=20000, delivery_problem=half)
+    Account.objects.filter(pk=drifted.pk).update(cash=2000, delivery_problem=half)
+    for account, was in zip((flat, drifted), before, strict=True):
+        now = check_of(account)
+        assert (tiles(now), now.wanted, now.source, now.needed_since) == (
+            tiles(was), was.wanted, was.source, was.needed_since,
+        )  # fmt: skip
+        assert (now.status, now.triggering) == (Status.UNABLE_TO_CHECK, "")
+    Account.objects.filter(pk=flat.pk).update(delivery_problem="")
+    assert tiles(check_of(flat)) == {"high_cash"}
+
+
 # --- attention ----------------------------------------------------------------------------------------------------
 
 

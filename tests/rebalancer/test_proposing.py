@@ -1,5 +1,6 @@
 """Proposing a batch: claims, chunks, frozen prices, and accounts that fail alone."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -107,6 +108,18 @@ def test_an_account_without_price_fails_alone(three, balanced, desk):
     assert states(batch) == {"A1": EntryState.PROPOSED, "A2": EntryState.FAILED, "A3": EntryState.PROPOSED}
     assert "NOPRICE" in batch.entries.get(account_number="A2").reason
     assert [again(account).check_wanted_at is not None for account in three] == [False, True, False]
+
+
+@pytest.mark.parametrize(("fields", "reason"), [
+    ({"delivery_problem": "lots.csv refused in the delivery of 2026-11-20"}, "refused in the delivery of 2026-11-20."),
+    ({"delivered_for": None}, "The custodian has delivered nothing for it yet."),
+    ({"delivered_for": date(2026, 1, 5)}, "Its last delivery is of 2026-01-05."),
+])  # fmt: skip
+def test_an_account_whose_delivery_does_not_count_fails_alone(three, desk, fields, reason):
+    Account.objects.filter(pk=three[1].pk).update(cash=7000, **fields)
+    batch = pending(desk, *three)
+    assert states(batch) == {"A1": EntryState.PROPOSED, "A2": EntryState.FAILED, "A3": EntryState.PROPOSED}
+    assert batch.entries.get(account_number="A2").reason.endswith(reason)
 
 
 def test_an_account_that_breaks_the_program_fails_alone(three, desk, monkeypatch):

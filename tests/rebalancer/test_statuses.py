@@ -209,9 +209,11 @@ def test_what_cannot_be_checked_keeps_what_is_known_of_its_weights():
     assert tiles(verdict(BY_DRIFT, **UNABLE, **NEVER)) == {"first_rebalance"}
 
 
-def test_a_late_delivery_is_weighed_all_the_same():
-    assert tiles(verdict(**LATE, **DRIFTED)) == {"position_drift"}
-    assert verdict(BY_DRIFT, **LATE).wanted is False
+def test_nothing_is_found_by_a_delivery_that_does_not_count_and_nothing_ended():
+    assert not tiles(verdict(**LATE, **DRIFTED))
+    assert not verdict(**LATE, high_cash=True).wanted
+    found = verdict(BY_DRIFT, **LATE, high_cash=True)
+    assert (tiles(found), found.source, found.needed_since) == ({"position_drift"}, Source.DRIFT_ANALYSIS, SINCE)
 
 
 def test_what_cannot_be_checked_and_was_not_wanted_does_not_come_in():
