@@ -7,7 +7,7 @@ from accounts.models import Account, Custodian, Household, LotMethod, Role, TaxS
 from accounts.services import audit
 
 from .copying import arrive, execute, fetch, lock_accounts
-from .kinds import Choice, Day, Flag, Number, Reference, References, Text
+from .kinds import Choice, Day, Flag, Number, Reference, References, Text, UserName
 from .table import BookFile, Column
 from .values import days, keys, longest, numbers, values_of
 
@@ -135,7 +135,7 @@ ACCOUNTS = BookFile(
         Column("account_number", Text(longest(Account, "number"))),
         Column("name", Text(longest(Account, "name"))),
         Column("custodian", Text(longest(Custodian, "name"))),
-        Column("advisor", Text(longest(User, "username")), required=False),
+        Column("advisor", UserName(longest(User, "username")), required=False),
         Column("household", Text(longest(Household, "name")), required=False),
         Column("tax_status", Choice(values_of(TaxStatus))),
         Column("portfolio", Reference("portfolio"), required=False),

@@ -19,6 +19,7 @@ LONGEST_NUMBER = 40  # characters; leading and trailing zeros included
 EARLIEST_DAY = np.datetime64("1900-01-01", "D")
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+USER_NAME = re.compile(r"[\w.@+-]+")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 
 
@@ -48,6 +49,20 @@ class Text:
         if len(text) > self.longest:
             return f"has {len(text):,} characters, {self.longest} are allowed"
         return characters(text) or "has blanks around it"
+
+
+@dataclass(frozen=True)
+class UserName(Text):
+    """What a person may sign in as: as Django has it, or nobody could edit the person."""
+
+    def read(self, texts, world):
+        values, bad = super().read(texts, world)
+        return values, bad | np.array([bool(text) and not USER_NAME.fullmatch(text) for text in texts], dtype=bool)
+
+    def why(self, text):
+        if len(text) > self.longest or characters(text):
+            return super().why(text)
+        return "is no user name: letters, digits and @ . + - _ are allowed, and no blanks"
 
 
 @dataclass(frozen=True)
