@@ -100,20 +100,28 @@ ADD_NEW = f"""
 
 def check_restrictions(table, world):
     refuse_undelivered(table, world)
-    securities = Security.objects.in_bulk()
+    securities, kept = Security.objects.in_bulk(), _starts(table)
     for rows, _ in table.groups("account_number").values():
-        rules = [_restriction(table, row, securities, world) for row in rows]
+        rules = [_restriction(table, row, securities, kept, world) for row in rows]
         for problem in restriction_problems(rules):
             table.refuse([rows[problem.index]], COLUMN_OF.get(problem.field, problem.field), problem.words)
 
 
-def _restriction(table, number, securities, world):
-    start, end = table["start"][number], table["end"][number]
+def _starts(table):
+    """{(account, security, kind): first day} that rows without start keep; as FILL_START fills them."""
+    accounts = np.unique(table["account_number"][np.isnat(table["start"])]).tolist()
+    rows = Restriction.objects.filter(account__in=accounts) if accounts else Restriction.objects.none()
+    return {tuple(key): start for *key, start in rows.values_list("account", "security", "kind", "start")}
+
+
+def _restriction(table, number, securities, kept, world):
+    start, end, kind = (table[name][number] for name in ("start", "end", "kind"))
+    known = kept.get((table["account_number"][number], table["symbol"][number], kind), world.session)
     return Restriction(
         security=securities[table["symbol"][number]],
-        kind=table["kind"][number],
+        kind=kind,
         substitute=securities.get(table["substitute"][number]),
-        start=world.session if np.isnat(start) else start.item(),
+        start=known if np.isnat(start) else start.item(),
         end=None if np.isnat(end) else end.item(),
     )
 

@@ -167,6 +167,15 @@ def test_what_a_file_changes_of_an_account_leaves_an_audit_line(book):
     assert set(line.after) == {"rebalancing_on", "custodian_id"}
 
 
+def test_a_restriction_without_start_is_judged_by_the_start_it_keeps(book):
+    rows = FILES["restrictions.csv"].replace("no_buy,,2026-01-01,", "no_buy,,,2026-06-30")
+    assert not deliver(book, {"cash.csv": FILES["cash.csv"], "restrictions.csv": rows}).refused
+    kept = Restriction.objects.get(security__symbol="BND")
+    assert (str(kept.start), str(kept.end)) == ("2026-01-01", "2026-06-30")
+    rows = rows.replace("BND,no_buy,", "BND,no_sell,")  # another kind is a new one, which begins with the session
+    assert deliver(book, {"cash.csv": FILES["cash.csv"], "restrictions.csv": rows}).refused
+
+
 def test_files_with_nothing_but_a_header_are_taken(book):
     headers = {name: content.strip().split("\n")[0] for name, content in FILES.items()}
     assert not deliver(book, headers).refused
