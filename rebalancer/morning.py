@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -22,8 +22,9 @@ SOMEBODYS = (Status.UNABLE_TO_CHECK, Status.NEED_EXTRA_ATTENTION, Status.LIQUIDA
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run of a step of the nightly chain, or of the same on demand."""
+    """A run of a step of the nightly chain, or of the same on demand; `refused` files of what an import brought."""
 
+    pk: int
     kind: str
     state: RunRecord.State
     day: date | None
@@ -32,14 +33,17 @@ class Run:
     done: int
     total: int
     errors: int
+    refused: int
 
     @classmethod
     def of(cls, row: dict) -> "Run":
         """From a row of `_newest_runs`, in which JSON has made text of dates."""
+        imported = row["kind"] == RunRecord.Kind.IMPORT and row["state"] == RunRecord.State.DONE
         return cls(
-            RunRecord.Kind(row["kind"]).label, RunRecord.State(row["state"]), parse_date(row["business_day"]),
-            parse_datetime(row["started_at"]), row["ended_at"] and parse_datetime(row["ended_at"]), row["done"],
-            row["total"], len(row["errors"]),
+            row["id"], RunRecord.Kind(row["kind"]).label, RunRecord.State(row["state"]),
+            parse_date(row["business_day"]), parse_datetime(row["started_at"]),
+            row["ended_at"] and parse_datetime(row["ended_at"]), row["done"], row["total"], len(row["errors"]),
+            row["refused"] if imported else 0,
         )  # fmt: skip
 
 
@@ -47,7 +51,8 @@ class Run:
 class Need:
     """Something that a person should look at: how many, what one is and what several are, and what to do about it.
 
-    `status` is one of the Rebalance Center's, `pending` says that the requests pending approval are meant.
+    `status` is one of the Rebalance Center's, `pending` says that the requests pending approval are meant, `delivery`
+    and `run` are whose record says what is wrong.
     """
 
     count: int
@@ -56,14 +61,16 @@ class Need:
     hint: str
     status: Status | None = None
     pending: bool = False
+    delivery: int | None = None
+    run: int | None = None
 
 
 def facts(user) -> dict:
     """What stands on this person's desk and in the firm's records; one query.
 
     `pending`, `returned` (came back from approval), `outdated`, `staged` and `working` (block orders with accounts of
-    theirs), `refused` (files of the last delivery), `session` (of that delivery), `analysed_at`, and `runs`, the
-    newest first.
+    theirs), `refused` (files of the last delivery), `delivery` and `session` (of that delivery), `analysed_at`, and
+    `runs`, the newest first.
     """
     seen = Account.objects.visible_to(user).filter(is_open=True)
     open_batches = Batch.objects.visible_to(user).filter(state__in=OPEN_BATCHES)
@@ -83,6 +90,7 @@ def facts(user) -> dict:
     found = Firm.objects.values(
         **{name: selectors.Rows(rows.order_by().values("pk")) for name, rows in counts.items()},
         session=Subquery(last.values("delivery__session")[:1]),
+        delivery=Subquery(last.values("delivery")[:1]),
         analysed_at=Subquery(analyses.order_by("-ended_at").values("ended_at")[:1]),
         runs=ArraySubquery(_newest_runs()),
     ).get()
@@ -90,9 +98,12 @@ def facts(user) -> dict:
 
 
 def _newest_runs():
-    columns = ("kind", "state", "business_day", "started_at", "ended_at", "done", "total", "errors")
+    columns = ("id", "kind", "state", "business_day", "started_at", "ended_at", "done", "total", "errors")
     rows = RunRecord.objects.order_by("-started_at", "-pk")
-    return rows.values(row=JSONObject(**{name: F(name) for name in columns}))[:RUNS_SHOWN]
+    while_it_ran = (OuterRef("started_at"), OuterRef("ended_at"))
+    refused = DeliveryFile.objects.filter(state=DeliveryFile.State.REFUSED, delivery__received_at__range=while_it_ran)
+    columns = {name: F(name) for name in columns} | {"refused": selectors.Rows(refused.order_by().values("pk"))}
+    return rows.values(row=JSONObject(**columns))[:RUNS_SHOWN]
 
 
 def requests(user) -> QuerySet[Batch]:
@@ -103,13 +114,14 @@ def requests(user) -> QuerySet[Batch]:
 def needs(found: dict, standings: dict[Status, center.Standing]) -> list[Need]:
     """What needs somebody, the most urgent first; nothing that stands at 0."""
     newest = {run.kind: run for run in reversed(found["runs"])}
-    failed = sum(run.state == RunRecord.State.FAILED for run in newest.values())
+    failed = [run.pk for run in newest.values() if run.state == RunRecord.State.FAILED]
     every = [
         Need(found["returned"], "request came back", "requests came back",
              "Approved, and changed before its orders were staged.", pending=True),
-        Need(failed, "run failed", "runs failed", "See what ran below; Operations can start it again."),
+        Need(len(failed), "run failed", "runs failed", "See what ran below; Operations can start it again.",
+             run=failed[0] if failed else None),
         Need(found["refused"], "file refused", "files refused",
-             "Of the last delivery, whole; what is wrong stands in its record. Deliver it again, corrected."),
+             "Of the last delivery. Operations deliver it again, corrected.", delivery=found["delivery"]),
         Need(found["pending"] - found["returned"], "request pending", "requests pending",
              "Cancelled at the end of the day unless approved.", pending=True),
         *(_of_status(status, standings[status].accounts) for status in SOMEBODYS),

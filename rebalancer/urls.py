@@ -13,6 +13,7 @@ from rebalancer.views import (
     home,
     pending,
     queue,
+    records,
     request_account,
     request_analysis,
     request_commands,
@@ -26,6 +27,8 @@ register_converter(center.HeldTo, "held")
 urlpatterns = [
     path("", home.home, name="home"),
     path("rebalancer/close/", tabs.close, name="close"),
+    path("runs/<int:pk>/", records.run, name="run"),
+    path("deliveries/<int:pk>/", records.delivery, name="delivery"),
     # Clients / Accounts
     path("clients/accounts/", accounts.AccountsPage.as_view(), name="accounts"),
     path("clients/accounts/<int:pk>/", account.account, name="account"),

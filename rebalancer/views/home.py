@@ -25,18 +25,23 @@ def home(request):
         "tiles": tiles(standings, None),
         "book": SimpleLazyObject(lambda: selectors.book(request.user)),
         "accounts": sum(standing.accounts for standing in standings.values()),
-        "needs": [_need(need) for need in morning.needs(facts, standings)],
+        "needs": [_need(need, request.user) for need in morning.needs(facts, standings)],
         "requests": morning.requests(request.user),
     }
     return render(request, "rebalancer/home.html", context)
 
 
-def _need(need):
+def _need(need, user):
     words = plural(need.count, need.one, need.many)
-    return {"words": words, "hint": need.hint, "href": _where(need)}
+    return {"words": words, "hint": need.hint, "href": _where(need, user)}
 
 
-def _where(need):
+def _where(need, user):
+    """The page behind what somebody should look at; records are for those who see every account."""
     if need.status:
         return reverse("rebalancer:center_status", args=[SLUGS[need.status]])
+    if need.delivery and user.sees_every_account:
+        return reverse("rebalancer:delivery", args=[need.delivery])
+    if need.run and user.sees_every_account:
+        return reverse("rebalancer:run", args=[need.run])
     return reverse("rebalancer:pending") if need.pending else ""

@@ -73,13 +73,15 @@ def test_what_came_in_ran_and_waits(client, firm):
     delivery = Delivery.objects.create(session=date(2026, 11, 19))
     DeliveryFile.objects.create(delivery=delivery, name="lots.csv", state=DeliveryFile.State.REFUSED)
     day = date(2026, 11, 20)
-    RunRecord.objects.create(kind=RunRecord.Kind.IMPORT, business_day=day, state=RunRecord.State.FAILED, errors=["no"])
+    failed = RunRecord.objects.create(
+        kind=RunRecord.Kind.IMPORT, business_day=day, state=RunRecord.State.FAILED, errors=["no"]
+    )
     RunRecord.objects.create(kind=RunRecord.Kind.PRICES, business_day=day, done=3, total=8)
     request = pending(desk, firm)
     found = page(signed_in(client, desk))
     assert "last delivery of 2026-11-19" in found
-    assert "<strong>1 file refused</strong>" in found
-    assert "<strong>1 run failed</strong>" in found
+    assert f'<a href="/deliveries/{delivery.pk}/">1 file refused</a>' in found
+    assert f'<a href="/runs/{failed.pk}/">1 run failed</a>' in found
     assert ">3 of 8<" in found
     assert ">1 request pending</a>" in found
     assert f">Request {request.pk}</a>" in found

@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from accounts.models import Account
+from accounts.models import Account, Delivery, DeliveryFile, RunRecord
 from rebalancer.services import batches, checks
 from tests import factories as make
 from tests.rebalancer.conftest import again, opened, pending
@@ -67,13 +67,27 @@ def look(page, accessible):
     page.emulate_media(color_scheme="light")
 
 
-def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible):
+@pytest.fixture
+def records():
+    """Addresses of the records of a run that failed and of a delivery of which a file was refused."""
+    day = sessions.last_completed_session()
+    run = RunRecord.objects.create(
+        kind=RunRecord.Kind.PRICES, business_day=day, state=RunRecord.State.FAILED, errors=["no feed"]
+    )
+    delivery = Delivery.objects.create(session=day, origin="book")
+    for name, problems in (("cash.csv", [[3, "amount", "abc", "is no amount"]]), ("lots.csv", [])):
+        state = DeliveryFile.State.REFUSED if problems else DeliveryFile.State.TAKEN
+        DeliveryFile.objects.create(delivery=delivery, name=name, state=state, rows=4, problems=problems)
+    return [f"/runs/{run.pk}/", f"/deliveries/{delivery.pk}/"]
+
+
+def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible, records):
     sign_in(desk)
     pending_one, _, ended = firm
     requests = [f"/rebalancer/requests/{batch.pk}/" for batch in firm]
     entry, core = pending_one.entries.first(), make.model("Core", AGG=60, VTI=40)
     for address in (
-        "/", "/rebalancer/?f=", "/rebalancer/?f=&add=portfolio", "/rebalancer/?f=cash:gte:5k",
+        "/", *records, "/rebalancer/?f=", "/rebalancer/?f=&add=portfolio", "/rebalancer/?f=cash:gte:5k",
         "/rebalancer/?f=&page=99", "/rebalancer/?f=number:is:nobody", "/rebalancer/pending/?f=",
         "/rebalancer/history/?f=", *requests,
         f"/rebalancer/requests/{pending_one.pk}/accounts/{entry.pk}/",
