@@ -3,10 +3,14 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
@@ -127,6 +131,12 @@ class TestPropose:
             run("propose", *arguments, "--logic", "best_fit")
         assert not Batch.objects.exists()
 
+    def test_a_file_with_a_nul_byte_is_refused_by_its_line(self, three, desk, numbers_file):
+        path = numbers_file("A1\n\nA2\0\n")
+        with pytest.raises(CommandError, match=f"{path}, line 3: holds a NUL character"):
+            propose("--accounts", str(path))
+        assert not Batch.objects.exists()
+
     def test_a_liquidation_is_not_offered(self, three, desk):
         with pytest.raises(CommandError, match="invalid choice"):
             propose("--portfolio", "Balanced", logic="liquidate")
@@ -143,6 +153,57 @@ class TestPropose:
         with pytest.raises(CommandError, match="failed"):
             call_command("propose", "--portfolio", "Balanced", "--logic", "best_fit", "--user", "olive", stdout=out)
         assert out.getvalue() == f"{Batch.objects.get().pk}\n"
+
+
+PRINT = """
+import django
+django.setup()
+from django.core.management.base import BaseCommand
+from rebalancer.management.output import printing
+
+class Command(BaseCommand):
+    requires_system_checks = []
+
+    def handle(self, **options):
+        with printing(self.stdout):
+            for _ in range(100_000):
+                self.stdout.write("a line")
+
+Command().run_from_argv(["manage.py", "print"])
+"""
+
+
+@pytest.mark.parametrize(("shell", "code", "said"), [
+    ("| head -1 > /dev/null", 141, ""),
+    ("> /dev/full", 1, "CommandError: The output can't be written: No space left on device."),
+    ("> /dev/null", 0, ""),
+])  # fmt: skip
+def test_output_that_nobody_reads_or_that_cannot_be_written(shell, code, said):
+    done = subprocess.run(
+        ["bash", "-c", f'"$0" -c "$1" {shell}; exit ${{PIPESTATUS[0]}}', sys.executable, PRINT],
+        check=False, capture_output=True, text=True, cwd=settings.BASE_DIR,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip()) == (code, said)
+
+
+@pytest.mark.parametrize(("error", "raised"), [(BrokenPipeError(), SystemExit), (OSError(28, "full"), CommandError)])
+@pytest.mark.parametrize("command", [("analyse",), ("propose", "--queued"), ("export_batch", "trades")])
+def test_commands_say_so_when_their_output_breaks(three, desk, command, error, raised):
+    class Broken(io.StringIO):
+        def write(self, text):
+            raise error
+
+    name, *more = command
+    for account in three:
+        checked(account)
+    arguments = {
+        "analyse": (),
+        "propose": (*more, "--logic", "best_fit", "--user", "olive"),
+        "export_batch": (str(pending(desk, *three).pk) if name == "export_batch" else "", "--what", *more),
+    }[name]
+    with pytest.raises(raised):
+        call_command(name, *arguments, stdout=Broken(), stderr=io.StringIO())
 
 
 class TestExport:

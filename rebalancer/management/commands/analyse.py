@@ -1,6 +1,7 @@
 from django.core.management.base import BaseCommand
 
 from rebalancer.management.arguments import day
+from rebalancer.management.output import printing
 from rebalancer.management.progress import Bar
 from rebalancer.selectors import TILES
 from rebalancer.services import analysing
@@ -24,6 +25,7 @@ class Command(BaseCommand):
 
         counts = analysing.analyse(as_of, progress=progress)
         bar.end(seen)
-        for kind, names in (("tile", TILES.values()), ("status", Status.labels)):
-            for name in names:
-                self.stdout.write(f"{kind}\t{name}\t{counts[name]}")
+        with printing(self.stdout):
+            for kind, names in (("tile", TILES.values()), ("status", Status.labels)):
+                for name in names:
+                    self.stdout.write(f"{kind}\t{name}\t{counts[name]}")

@@ -4,6 +4,7 @@ import json
 from django.core.management.base import BaseCommand, CommandError
 
 from rebalancer import exports
+from rebalancer.management.output import printing
 from rebalancer.models import Batch, Entry
 
 
@@ -20,7 +21,8 @@ class Command(BaseCommand):
             raise CommandError(f"There is no batch {id}.")
         rows = exports.rows(what, Entry.objects.filter(batch=id))
         write = {"csv": self._csv, "json": self._json}[format]
-        write(exports.COLUMNS[what], rows)
+        with printing(self.stdout):
+            write(exports.COLUMNS[what], rows)
 
     def _csv(self, columns, rows):
         writer = csv.writer(self.stdout, lineterminator="\n")

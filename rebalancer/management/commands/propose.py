@@ -7,6 +7,7 @@ from accounts.listing.figures import plural
 from accounts.models import Account, Portfolio, User
 from rebalancer import selectors
 from rebalancer.management.arguments import day
+from rebalancer.management.output import printing
 from rebalancer.models import Batch
 from rebalancer.services import batches, claims
 from rebalancer.states import BatchState, Logic, Status
@@ -33,7 +34,8 @@ class Command(BaseCommand):
         chosen = self._chosen(person, **which)
         batch = self._open(person, chosen, logic, as_of)
         self._wait(batch)
-        self.stdout.write(str(batch.pk))
+        with printing(self.stdout):
+            self.stdout.write(str(batch.pk))
         if batch.state != BatchState.PENDING_APPROVAL:
             raise CommandError(batches.what_happened(batch))
 
@@ -58,9 +60,13 @@ class Command(BaseCommand):
         """The accounts of a file; numbers that this person cannot see are named like numbers that do not exist."""
         try:
             with open(path, encoding="utf-8-sig") as file:
-                wanted = dict.fromkeys(line.strip() for line in file if line.strip())
+                lines = enumerate(map(str.strip, file), 1)
+                wanted = {number: line for line, number in lines if number}
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"{path} cannot be read: {error}") from None
+        for number, line in wanted.items():
+            if "\0" in number:
+                raise CommandError(f"{path}, line {line}: holds a NUL character.")
         chosen = Account.objects.visible_to(person).filter(number__in=list(wanted))
         known = set(chosen.values_list("number", flat=True))
         for number in wanted:
