@@ -61,6 +61,7 @@ class Facts:
     high_cash: bool = False
     low_cash: bool = False
     triggering: list[Outside] = field(default_factory=list)  # cash first
+    quiet: list[str] = field(default_factory=list)  # what is outside its threshold and does not trigger; cash first
 
     @property
     def first_rebalance(self):
@@ -143,7 +144,15 @@ def _status(facts, known):
         return Status.NEW_DEPOSIT, f"${facts.net_flow:,.2f} deposited, net of withdrawals"
     if facts.triggering:
         return Status.OUT_OF_TOLERANCE, list_in_words([outside.words() for outside in facts.triggering])
-    return Status.INSIDE_OF_TOLERANCE, "Every component is inside its threshold"
+    return Status.INSIDE_OF_TOLERANCE, _inside_words(facts.quiet)
+
+
+def _inside_words(quiet):
+    if not quiet:
+        return "Every component is inside its threshold"
+    if len(quiet) == 1:
+        return f"Nothing triggers: {quiet[0]} is outside its threshold and does not trigger"
+    return f"Nothing triggers: {quiet[0]} and {len(quiet) - 1} more are outside their thresholds and do not trigger"
 
 
 def restriction_words(outside: Outside) -> str:

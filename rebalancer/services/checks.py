@@ -28,6 +28,7 @@ from accounts.models import (
 from accounts.money import HUNDRED
 from rebalancer import flows, quotes
 from rebalancer.engine import CASH, Drift, check
+from rebalancer.engine.scale import EPSILON
 from rebalancer.loading import Loaded, load
 from rebalancer.models import Check, Entry
 from rebalancer.states import EntryState
@@ -188,6 +189,8 @@ class _Chunk:
             facts.high_cash = bool(self.drift.high_cash[number])
             facts.low_cash = bool(self.drift.low_cash[number])
             facts.triggering = [one for one in self.outside[number] if one.triggers]
+            facts.quiet = ["Cash"] if self.quiet_cash[number] else []
+            facts.quiet += dict.fromkeys(one.symbol for one in self.outside[number] if not one.triggers)
         return facts
 
     def _target_changed_on(self, fact):
@@ -239,6 +242,13 @@ class _Chunk:
             )
             found[int(drift.scale.owner[row])].append(one)
         return found
+
+    @cached_property
+    def quiet_cash(self):
+        """bool (accounts,): cash is outside its threshold and does not trigger."""
+        weight, lower, upper = self._cash_bounds()
+        outside = (weight < lower - EPSILON) | (weight > upper + EPSILON)
+        return outside & ~(self.drift.high_cash | self.drift.low_cash)
 
     def _cash_bounds(self):
         return self.drift.scale.cash_weight, self.loaded.book.cash_lower, self.loaded.book.cash_upper

@@ -132,6 +132,20 @@ def test_a_stale_price_of_a_holding_or_a_target(balanced):
         assert check.managed_value is None
 
 
+def test_what_is_outside_and_does_not_trigger_is_said(balanced):
+    cash = make.component("cash", 40, triggers=False)
+    still = make.portfolio("Still", [make.component("VTI", 20, triggers=False), make.component("AGG", 40), cash])
+    check = check_of(holding(still, 120, 800, 48000))
+    assert (check.status, check.reason) == (
+        Status.INSIDE_OF_TOLERANCE, "Nothing triggers: VTI is outside its threshold and does not trigger",
+    )  # fmt: skip
+    check = check_of(holding(still, 120, 780, 49000))  # cash 49 % of 32–48 %
+    assert check.reason == "Nothing triggers: Cash and 1 more are outside their thresholds and do not trigger"
+    make.firm(minimum_trade_dollars=Decimal(20_000))
+    check = check_of(holding(make.portfolio("Small", VTI=20, AGG=40), 120, 800, 48000))  # $8,000 to its target
+    assert check.reason == "Nothing triggers: VTI is outside its threshold and does not trigger"
+
+
 def test_a_missing_price_of_what_is_protected_does_not_matter(balanced):
     account = holding(balanced)
     make.lot(account, "ODD", 5, cost=1, sleeve_of="protected")

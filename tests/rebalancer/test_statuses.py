@@ -118,6 +118,10 @@ DRIFTED = {"triggering": [AGG]}
     ({"net_flow": Decimal(-1000)}, Status.INSIDE_OF_TOLERANCE, INSIDE),
     (DRIFTED, Status.OUT_OF_TOLERANCE, "AGG 3.1 % below its 8 % floor"),
     (NEVER, Status.INSIDE_OF_TOLERANCE, INSIDE),
+    ({"quiet": ["XA"]}, Status.INSIDE_OF_TOLERANCE,
+     "Nothing triggers: XA is outside its threshold and does not trigger"),
+    ({"quiet": ["Cash", "XA", "XB"]}, Status.INSIDE_OF_TOLERANCE,
+     "Nothing triggers: Cash and 2 more are outside their thresholds and do not trigger"),
 ])  # fmt: skip
 def test_the_status_and_its_reason(changes, status, reason):
     found = verdict(**changes)
