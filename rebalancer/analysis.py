@@ -116,6 +116,10 @@ class Ticker:
     def drift_after(self):
         return self.after - self.target
 
+    def distances(self):
+        """How far from its target each thing lies that its picture draws, in percentage points."""
+        return [abs(end - self.target) for end in (self.before, self.after, self.lower, self.upper)]
+
 
 @dataclass(frozen=True)
 class Remains:

@@ -14,6 +14,7 @@ from django.utils.http import urlencode
 
 from accounts.bulk import one_moment
 from accounts.listing.address import term
+from accounts.listing.drift import scale_of
 from accounts.listing.filters import ANY
 from accounts.models import Account, Component, ModelWeight, Position, Restriction, Security
 from accounts.money import HUNDRED, amount, shares
@@ -21,7 +22,7 @@ from accounts.selectors import last_prices
 from rebalancer import quotes
 from rebalancer.engine import CASH, Drift, Reason, check
 from rebalancer.loading import Loaded, load
-from rebalancer.recommended import MODEL, reason_words, scale_of, sleeve_words
+from rebalancer.recommended import MODEL, reason_words, sleeve_words
 from tax.selectors import Gains
 from trading import sessions
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
+from accounts.listing.drift import scale_of
 from accounts.listing.figures import band_text, percent_text, plural, quantity_text, sleeve_text
 from rebalancer import selectors
 from rebalancer.engine.reasons import WORDS, Reason
@@ -15,7 +16,6 @@ from rebalancer.models import BatchPrice, LotLine, PositionLine, TradeLine
 from tax.terms import first_long_term_day
 from trading.states import Side
 
-NEAREST, FURTHEST = Decimal(2), Decimal(6)  # percentage points that a picture's half line may stand for
 NEAR = Decimal("0.0001")  # percentage points between two figures of the same thing, each rounded by itself
 MODEL = "model:"
 SHORT = "short"
@@ -198,16 +198,12 @@ def _weight(dollars, managed_value):
 
 
 def _reach(lines, cash):
-    """One scale for all pictures of the account: the furthest thing to be seen, within reason."""
+    """One scale for all pictures of the account: all that they draw is on it."""
     found = [abs(end - line.position.target_weight) for line in lines for end in _ends(line.position)]
     if cash.before is not None and cash.target is not None:
-        found += [abs(cash.before - cash.target)]
+        ends = (cash.before, cash.after, cash.lower, cash.upper)
+        found += [abs(end - cash.target) for end in ends if end is not None]
     return scale_of(found)
-
-
-def scale_of(distances):
-    """How many percentage points the half line of each picture of an account stands for, whatever lies furthest."""
-    return min(max([*distances, NEAREST]), FURTHEST)
 
 
 def _ends(row):

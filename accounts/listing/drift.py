@@ -1,5 +1,8 @@
 """Drift as a picture: one line with the band, the target's tick, the dot now and the ring after. Server-made SVG."""
 
+from collections.abc import Iterable
+from decimal import Decimal
+
 from django.utils.safestring import mark_safe
 
 from .figures import band_text, percent_text
@@ -7,6 +10,8 @@ from .markup import escaped
 
 WIDTH, HEIGHT, MARGIN = 104, 20, 6
 MIDDLE = HEIGHT / 2
+REACHES = [Decimal(pp) for pp in (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200)]
+ROOM = Decimal("1.1")  # how much further than what lies furthest the line goes
 NOT_KNOWN = mark_safe('<span class="drift-none" title="Drift is not known">—</span>')
 FRAME = f'<svg class="drift" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img">'
 TICK = f'<path class="drift-target" d="M{WIDTH / 2:g} {MIDDLE - 6:g}V{MIDDLE + 6:g}"/>'
@@ -32,6 +37,16 @@ def drift_svg(weight, target, lower, upper, after=None, reach=10, name=""):
         parts.append(f'<circle class="drift-after" cx="{place(float(after)):.1f}" cy="{MIDDLE:g}" r="4"/>')
     title, words = (escaped(text) for text in drift_words(weight, target, lower, upper, after, name))
     return mark_safe(f"{FRAME}<title>{title}</title><desc>{words}</desc>{''.join(parts)}</svg>")
+
+
+def scale_of(distances: Iterable[Decimal]) -> Decimal:
+    """The `reach` of pictures that are to be compared, in percentage points: a round number.
+
+    `distances` are how far from its target each thing lies that they draw, weights and bounds alike. So nothing is
+    beyond the line's end, and of the line there is more than of any band.
+    """
+    furthest = max(distances, default=Decimal(0)) * ROOM
+    return next((reach for reach in REACHES if furthest <= reach), furthest)
 
 
 def drift_words(weight, target, lower, upper, after=None, name=""):

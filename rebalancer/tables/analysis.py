@@ -47,13 +47,14 @@ def drift_after(row):
 
 
 def picture(row):
-    """What was furthest out before, where it is now and after, on a scale of its threshold."""
+    """What was furthest out before, where it is now and after, on a scale of its threshold; where that is too narrow
+    for both, on one that tells them apart."""
     one = furthest_before(row)
     width = max(one["target"] - one["lower"], one["upper"] - one["target"]) or NO_BAND
+    reach = max(BANDS_SHOWN * width, abs(one["weight"] - one["target"]), abs(one["after"] - one["target"]))
     return drift_svg(
-        one["weight"], one["target"], one["lower"], one["upper"], after=one["after"], reach=BANDS_SHOWN * width,
-        name=named(one),
-    )  # fmt: skip
+        one["weight"], one["target"], one["lower"], one["upper"], after=one["after"], reach=reach, name=named(one)
+    )
 
 
 def named(one):

@@ -13,12 +13,12 @@ from django.utils.functional import cached_property
 from django.views.decorators.cache import never_cache
 
 from accounts.listing.address import term
+from accounts.listing.drift import scale_of
 from accounts.listing.filters import ANY, GTE
 from accounts.listing.pages import ListPage
 from rebalancer import analysis
 from rebalancer.filters import AnalysisFilters, analysed_rows
 from rebalancer.models import BatchPrice
-from rebalancer.recommended import scale_of
 from rebalancer.tables import AnalysisTable
 
 from .requests import frame, requests_seen
@@ -49,7 +49,7 @@ def page(batch, found):
     return {
         "found": found,
         "names": {one["symbol"]: one["name"] for one in batch.names},
-        "reach": scale_of(abs(drift) for row in rows for drift in (row.drift_before, row.drift_after)),
+        "reach": scale_of(distance for row in rows for distance in row.distances()),
         "outside": {when: accounts(batch, term(f"outside_{when}", GTE, 1)) for when in ("before", "after")},
         "remains": [(one, remaining(batch, one)) for one in found.remains],
     }

@@ -183,7 +183,7 @@ class TestThePage:
 
     def test_the_pictures_share_one_scale_and_have_words(self, olive, book):
         page = olive.get(page_of(book))
-        assert page.context["holdings"].reach == Decimal(6)
+        assert page.context["holdings"].reach == Decimal(20)
         titles = re.findall(r'<svg class="drift".*?<title>(.*?)</title>', page.content.decode())
         assert [title.split()[0] for title in titles] == ["VTI", "AGG", "Cash"]
 

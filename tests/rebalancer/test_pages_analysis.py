@@ -112,7 +112,7 @@ class TestByTicker:
         html = page.content.decode()
         assert "<title>VTI 78.00\N{NO-BREAK SPACE}%, target 60.00\N{NO-BREAK SPACE}%, outside its band" in html
         assert html.count("drift-after") == 3
-        assert page.context["reach"] == 6
+        assert page.context["reach"] == 25
 
     def test_queries_do_not_grow(self, olive, batch, balanced, desk, django_assert_num_queries):
         pages = [address("request_analysis", one) for one in (batch, larger(desk, balanced))]

@@ -587,6 +587,22 @@ class TestHistory:
         assert again(batch).state == BatchState.CANCELLED
 
 
+class TestPictures:
+    def test_what_is_far_out_before_is_not_where_it_is_after(self, olive, balanced, desk):
+        """80 % VTI of a target of 60 %: the scale is that of its 20 points."""
+        account = make.account("F1", portfolio=balanced, cash=Decimal(2000))
+        make.lot(account, "VTI", 800, cost=40000)
+        make.lot(account, "AGG", 360, cost=18000)
+        page = olive.get(account_page(pending(desk, account), "F1"))
+        found = page.context["recommended"]
+        assert found.lines[0].position.weight_before == 80
+        assert found.reach == Decimal(25)
+        picture = re.search(r"<title>VTI.*?</svg>", page.content.decode())[0]
+        dot, ring = (re.search(rf'class="{css}" [cd]x?="M?([\d.]+)', picture)[1] for css in ("drift-out", "drift-after"))
+        assert float(dot) == 52 + 46 * 20 / 25
+        assert float(ring) < 60
+
+
 def text_of_positions(client, batch):
     found = recommended(entry(batch, "A1"))
     return [(line.position.symbol, line.name, line.position.weight_after, line.gain, line.why) for line in found.lines]

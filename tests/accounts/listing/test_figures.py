@@ -1,5 +1,6 @@
 """Figures as people read them, and drift as a picture."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from django.template import Context, Template
 from django.utils import timezone
 
 from accounts.listing import figures
-from accounts.listing.drift import drift_svg
+from accounts.listing.drift import MARGIN, WIDTH, drift_svg, scale_of
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,9 @@ def test_filters_in_templates():
     assert template.render(Context({"gain": -2, "nothing": None})) == '<span class="neg">(2.00)</span> −2 trades —'
 
 
+PLACED = ("drift-out", "drift-after")
+
+
 class TestDrift:
     def test_inside_and_outside_differ_in_shape_and_words(self):
         inside = drift_svg(Decimal(10), Decimal(10), Decimal(8), Decimal(12), name="VTI")
@@ -79,6 +83,23 @@ class TestDrift:
             return svg.split('class="drift-in" cx="')[1].split('"')[0]
 
         assert middle(12, 10) == middle(42, 40) != middle(41, 40)
+
+    def test_wide_bands_and_far_drift_are_drawn_where_they_are(self):
+        """BNDX of 35.40 %, band 28.32–42.48 %: before 18.18 %, after on the bound."""
+        reach = scale_of([Decimal("7.08"), Decimal("17.22")])
+        svg = drift_svg(
+            Decimal("18.18"), Decimal("35.4"), Decimal("28.32"), Decimal("42.48"), Decimal("28.32"), reach=reach
+        )
+        before, after = (float(re.search(rf'class="{css}" [cd]x?="M?([\d.]+)', svg)[1]) for css in PLACED)
+        band = re.search(r'x="([\d.]+)" y="6" width="([\d.]+)"', svg)
+        assert MARGIN < before < after == float(band[1])
+        assert float(band[2]) < WIDTH - 2 * MARGIN
+
+    @pytest.mark.parametrize("far", ["0", "0.3", "2", "4.9", "17.22", "95", "181", "400"])
+    def test_a_scale_goes_a_bit_beyond_what_lies_furthest(self, far):
+        least, most = (max(Decimal(far) * Decimal(times), 2) for times in ("1.1", "2"))
+        assert least <= scale_of([Decimal(far), Decimal("0.1")]) <= most
+        assert scale_of([]) == 2
 
     def test_after_is_a_ring(self):
         svg = drift_svg(Decimal(13), Decimal(10), Decimal(8), Decimal(12), after=Decimal("10.1"))
