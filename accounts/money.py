@@ -8,6 +8,7 @@ CENT = Decimal("0.01")
 MICRO = Decimal("0.000001")
 HUNDRED = Decimal(100)
 UNITS_PER_SHARE = 1_000_000
+LARGEST_VALUE = 9_000_000_000_000  # dollars that an account may be worth for `cents` to be exact
 
 
 def quantity_field(**options):
@@ -49,7 +50,8 @@ def plain(value):
 def cents(units, price):
     """units × price in cents, half up. Both are whole numbers of millionths: ints, or int64 arrays of one shape.
 
-    Exact in int64 as long as whole shares × price stay below 9 × 10^18, that is for positions below 9 trillion dollars.
+    Exact in int64 as long as whole shares × price stay below 9 × 10^18, that is for positions below 9 trillion dollars:
+    `rebalancer.loading` refuses accounts that are worth more.
     """
     whole, fraction = divmod(units, UNITS_PER_SHARE)
     hundreds, rest = divmod(whole * price, 10_000)

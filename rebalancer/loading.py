@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.bulk import read_array
 from accounts.models import Account, Firm, PortfolioVersion, Restriction, Security, Sleeve
-from accounts.money import MICRO, UNITS_PER_SHARE, cents
+from accounts.money import LARGEST_VALUE, MICRO, UNITS_PER_SHARE, cents
 from rebalancer import quotes, targets
 from rebalancer.engine import Book, Reason
 from rebalancer.quotes import Quote, Quotes
@@ -32,6 +32,7 @@ RESTRICTED = {
 FORBIDS_BUYS = [Reason.NO_BUY, Reason.DO_NOT_TRADE, Reason.EXCLUDED, Reason.REPLACED_BY, Reason.INACTIVE]
 FORBIDS_SALES = [Reason.NO_SELL, Reason.DO_NOT_TRADE]
 SMALLEST_VALUE = 0.005  # dollars: a managed value below it is none
+TOO_LARGE = "it is worth more than 9 trillion dollars, and its figures would not be exact"
 NOBODY = -1
 
 ACCOUNT_FIELDS = (
@@ -317,8 +318,13 @@ def _refused(facts, rows, outside, world, prices):
             one = world.securities[which]
             refused.setdefault(number, prices.why_not(one.pk, one.symbol))
     value = np.bincount(rows.account, _value(rows.units, rows.security, world), minlength=len(facts))
+    aside = np.bincount(outside.account, _value(outside.units, outside.security, world), minlength=len(facts))
+    all_of_it = value + aside
     value = value + _sweep_cents(outside, world, len(facts)) / 100
     for number, fact in enumerate(facts):
+        if all_of_it[number] + abs(float(fact["cash"])) > LARGEST_VALUE:
+            refused[number] = TOO_LARGE
+            continue
         managed = value[number] + float(fact["cash"] - fact["set_aside_cash"])
         if number not in refused and not managed > SMALLEST_VALUE:
             refused[number] = f"its managed value is {managed:,.2f}: there is nothing to weigh"

@@ -157,6 +157,29 @@ def test_nothing_to_weigh(balanced, cash):
     assert check_of(holding(balanced, 0, 0, cash)).status == Status.UNABLE_TO_CHECK
 
 
+@pytest.mark.parametrize(("shares", "fields", "sleeve"), [
+    (50_000_000, {}, "managed"),  # × $900,000 = $45 trillion, which int64 would show as another sum
+    (11_000_000, {}, "managed"),
+    (11_000_000, {}, "protected"),
+    (1, {"cash": 9_100_000_000_000}, "managed"),
+])  # fmt: skip
+def test_more_than_can_be_reckoned_exactly(balanced, desk, shares, fields, sleeve):
+    make.price("VAST", 900_000)
+    account = holding(balanced, **{"cash": 2000} | fields)
+    make.lot(account, "VAST", shares, cost=1, sleeve_of=sleeve)
+    check = check_of(account)
+    words = "It is worth more than 9 trillion dollars, and its figures would not be exact"
+    assert (check.status, check.reason, check.market_value) == (Status.UNABLE_TO_CHECK, words, None)
+    assert pending(desk, account).entries.get().reason == f"{words}."
+
+
+def test_just_below_that_it_is_exact(balanced):
+    make.price("VAST", 900_000)
+    account = holding(balanced)
+    make.lot(account, "VAST", 9_900_000, cost=1)
+    assert check_of(account).market_value == Decimal(9_900_000) * 900_000 + 100_000
+
+
 @pytest.mark.parametrize(("fields", "words"), [
     ({"delivered_for": None}, "The custodian has delivered nothing for it yet"),
     ({"delivered_for": date(2026, 1, 5)}, "Its last delivery is of 2026-01-05"),
