@@ -28,7 +28,8 @@ CONDITIONS = {
 }
 SIGNS = {IS: "is", GTE: "≥", LTE: "≤", ANY: "is"}
 LOOKUPS = {IS: "", GTE: "__gte", LTE: "__lte"}
-NUMBER = re.compile(r"-?(\d{1,3}(,\d{3})+|\d{1,15})(\.\d{1,6})?", re.ASCII)
+NUMBER = re.compile(r"([+-]?\$?|\$[+-])(\d{1,3}(,\d{3})+|\d{1,15})(\.\d{1,6})?", re.ASCII)
+UNIT = re.compile(r"\s*(%|pp)$")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 YEARS = range(1900, 2200)
 NOTHING = "—"
@@ -128,23 +129,42 @@ class TextFilter(ColumnFilter):
 
 
 class NumberFilter(ColumnFilter):
-    """A number, typed as 10000, 10,000 or $10,000.50."""
+    """A number, typed as 10000, 10,000 or $10,000.50, or as pages write it: (100.00), −5, 3.20 %, +1.5 pp.
 
-    input_type = "text"
+    Where a column shows its figures to so many `places`, every condition speaks of the figure as shown.
+    """
+
     hint = "10,000"
     complaint = "is not a number"
+    places: int | None = None
 
     def read(self, text):
-        typed = text.strip().removeprefix("$").removesuffix("%").strip()
+        typed = UNIT.sub("", text.strip()).replace(figures.MINUS, "-")
+        if typed.startswith(("(", "$(")) and typed.endswith(")"):
+            typed = f"-{typed.removeprefix('$')[1:-1]}"
         if not NUMBER.fullmatch(typed):
             raise ValidationError(f"{self.label}: “{text}” {self.complaint}.")
-        return Decimal(typed.replace(",", ""))
+        number = Decimal(typed.replace(",", "").replace("$", ""))
+        return number if self.places is None else figures.rounded(number, self.places)
+
+    def condition_q(self, condition, values):
+        if self.places is None:
+            return super().condition_q(condition, values)
+        return reduce(or_, (self._shown_q(condition, value) for value in values))
+
+    def _shown_q(self, condition, value):
+        """Figures are rounded half away from zero, so the halves belong to what is further from it."""
+        half = Decimal(5).scaleb(-self.places - 1)
+        least = Q(**{f"{self.field_name}__{'gte' if value > 0 else 'gt'}": value - half})
+        most = Q(**{f"{self.field_name}__{'lte' if value < 0 else 'lt'}": value + half})
+        return {GTE: least, LTE: most, IS: least & most}[condition]
 
 
 class AmountFilter(NumberFilter):
-    """Dollars; the column holds dollars to the cent."""
+    """Dollars, shown to the cent."""
 
     complaint = "is not an amount in dollars, like 10,000.00"
+    places = 2
 
     def value_words(self, value):
         text = figures.dollars_text(value)
@@ -176,20 +196,14 @@ class NumberedFilter(CountFilter):
 
 
 class PercentFilter(NumberFilter):
-    """A weight or drift in percent (10 is 10 %); "is 3.2" finds what the table shows as 3.20."""
+    """A weight or drift in percent (10 is 10 %), shown to two places."""
 
     hint = "3.20"
     complaint = "is not a percentage, like 3.20"
-    shown_step = Decimal("0.005")
+    places = 2
 
     def value_words(self, value):
         return figures.percent_text(value)
-
-    def condition_q(self, condition, values):
-        if condition != IS:
-            return super().condition_q(condition, values)
-        name, half = self.field_name, self.shown_step
-        return reduce(or_, (Q(**{f"{name}__gte": v - half, f"{name}__lt": v + half}) for v in values))
 
 
 class PointsFilter(PercentFilter):
@@ -197,7 +211,7 @@ class PointsFilter(PercentFilter):
 
     hint = "1.5"
     complaint = "is not a number of percentage points, like 1.5"
-    shown_step = Decimal("0.05")
+    places = 1
 
     def value_words(self, value):
         return figures.points_text(value)
@@ -245,11 +259,11 @@ class ChoiceFilter(ColumnFilter):
 
     Without `choices` the column is open (custodians, portfolios): the menu offers what the visible rows hold, or lets
     the value be typed where these are too many to list, and a value nobody has matches no row. "—" stands for no value.
+    What is chosen ("any") is equal; what is typed ("is") is equal but for capitals, as in a column of text.
     """
 
     field_class = forms.CharField
     conditions = (ANY, IS)
-    input_type = "choices"
 
     def __init__(self, label, field_name=None, choices=None, **options):
         super().__init__(label, field_name, **options)
@@ -265,9 +279,12 @@ class ChoiceFilter(ColumnFilter):
         return self.known[value][1] if self.known is not None else value
 
     def condition_q(self, condition, values):
-        stored = [self.known[value][0] if self.known is not None else value for value in values]
-        q = Q(**{f"{self.field_name}__in": stored})
-        if self.known is None and NOTHING in values:
+        if self.known is not None:
+            return Q(**{f"{self.field_name}__in": [self.known[value][0] for value in values]})
+        q = Q(**{f"{self.field_name}__in": values})
+        if condition == IS:
+            q = reduce(or_, (Q(**{f"{self.field_name}__iexact": value}) for value in values))
+        if NOTHING in values:
             q |= Q(**{f"{self.field_name}__isnull": True}) | Q(**{self.field_name: ""})
         return q
 

@@ -1,15 +1,20 @@
 """What filters understand, and that everything else is refused in words and never means "all"."""
 
+import operator
+import random
 from datetime import UTC, datetime
+from decimal import Decimal
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db.models import DecimalField, ExpressionWrapper, F
 from django.http import QueryDict
 from django.utils import timezone
 
+from accounts.listing import figures
 from accounts.listing.address import Address, term
-from accounts.listing.filters import FilterRefused
+from accounts.listing.filters import AmountFilter, FilterRefused, PercentFilter, PointsFilter, StrictFilterSet
 from accounts.models import Account, Custodian
 
 from .example import AccountFilters
@@ -136,6 +141,73 @@ def test_moments_are_days_of_the_firms_zone(accounts):
 def test_percentages_are_equal_as_shown(accounts):
     Account.objects.filter(number="1002").update(set_aside_cash="3.20")
     assert numbers(filtered(("f", "share:is:3.2%"))) == ["2"]
+
+
+class Exact(StrictFilterSet):
+    """Figures with six places, of which two or one are shown."""
+
+    amount = AmountFilter("Amount", "exact")
+    percent = PercentFilter("Percent", "exact")
+    points = PointsFilter("Points", "exact")
+
+
+@pytest.fixture
+def exact():
+    """Accounts with `exact`: around zero, and around the halves at which figures are rounded up."""
+    draw = random.Random(7)
+    near = [Decimal(n) / 100 for n in range(-20, 21)]
+    cash = [draw.choice(near) + Decimal(draw.choice([-50, -1, 0, 1, 49, 50, 51])) / 10_000 for _ in range(300)]
+    house = Custodian.objects.create(name="Schwab")
+    rows = [Account(number=str(n), custodian=house, cash=one * 10_000) for n, one in enumerate(cash)]
+    Account.objects.bulk_create(rows)
+    value = ExpressionWrapper(F("cash") / 10_000, output_field=DecimalField(max_digits=20, decimal_places=6))
+    return Account.objects.annotate(exact=value)
+
+
+CONDITIONS = {"is": operator.eq, "gte": operator.ge, "lte": operator.le}
+
+
+@pytest.mark.parametrize(("column", "places"), [("amount", 2), ("percent", 2), ("points", 1)])
+def test_conditions_speak_of_figures_as_shown(exact, column, places):
+    stored = dict(exact.values_list("pk", "exact"))
+    draw = random.Random(11)
+    for typed in [0, *(Decimal(draw.randint(-2200, 2200)) / 10_000 for _ in range(60))]:
+        wanted = figures.rounded(Decimal(typed), places)
+        for condition, holds in CONDITIONS.items():
+            found = Exact(QueryDict(urlencode({"f": f"{column}:{condition}:{typed}"})), exact).strict_qs()
+            shown = {pk for pk, value in stored.items() if holds(figures.rounded(value, places), wanted)}
+            assert set(found.values_list("pk", flat=True)) == shown, (condition, typed)
+
+
+@pytest.mark.parametrize(
+    ("column", "typed", "value"),
+    [
+        ("amount", figures.money_text(Decimal(-100)), "-100.00"),
+        ("amount", figures.dollars_text(Decimal("-1234.5")), "-1234.50"),
+        ("amount", "1,234.50", "1234.50"),
+        ("amount", "-$5", "-5.00"),
+        ("amount", "$-5", "-5.00"),
+        ("percent", figures.percent_text(Decimal("-3.2")), "-3.20"),
+        ("points", figures.points_text(Decimal("-1.8")), "-1.8"),
+        ("points", figures.points_text(Decimal("3.1")), "3.1"),
+        ("points", "−5", "-5.0"),
+    ],
+)
+def test_figures_are_understood_as_pages_write_them(column, typed, value):
+    assert Exact.base_filters[column].read(typed) == Decimal(value)
+
+
+@pytest.mark.parametrize("typed", ["(-5)", "((5))", "(5", "5)", "()", "--5", "-$-5", "−", "$", "%", "5 % %"])
+def test_a_sign_too_many_is_no_figure(typed):
+    filterset = Exact(QueryDict(urlencode({"f": f"amount:is:{typed}"})), Account.objects.all())
+    assert not filterset.is_valid()
+
+
+def test_what_is_typed_in_an_open_column_ignores_capitals(accounts):
+    assert numbers(filtered(("f", "custodian:is:fIDELITY"))) == list("45")
+    assert numbers(filtered(("f", "custodian:is:fidelity|SCHWAB"))) == numbers(
+        filtered(("f", "custodian:any:Fidelity|Schwab"))
+    )
 
 
 def test_values_may_hold_the_signs_that_part_terms(accounts):

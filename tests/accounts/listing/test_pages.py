@@ -138,6 +138,7 @@ class TestChips:
         monkeypatch.setattr(filters, "LONGEST_LIST", 1)
         response = fetch("?f=&add=custodian")
         assert response.context["adding_conditions"] == [("is", "is equal to")]
+        assert 'id="add-value" type="text"' in text(response)
         typed = client.get(fetch("?column=custodian&condition=is&value=Fidelity").url)
         assert [row.pk for row in typed.context["table"].drawn] == [
             account.pk for account in Account.objects.filter(custodian__name="Fidelity")
