@@ -14,6 +14,7 @@ from django.utils.html import format_html
 
 from accounts.forms import (
     AccountForm,
+    CheckedForm,
     ComponentForm,
     ComponentFormSet,
     FirmForm,
@@ -168,6 +169,7 @@ class WeightInline(Rows):
 
 @admin.register(Model)
 class ModelAdmin(NeverDeleted, ThroughServices, admin.ModelAdmin):
+    form = CheckedForm
     inlines = [WeightInline]
     search_fields = ["name"]
 
@@ -294,6 +296,7 @@ class PositionAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(Custodian, Household)
 class NamedAdmin(ThroughServices, admin.ModelAdmin):
+    form = CheckedForm
     search_fields = ["name"]
 
     def keep(self, obj, form, formsets, by):

@@ -20,6 +20,7 @@ from accounts.models import (
 from accounts.rules import (
     SETTINGS,
     component_problems,
+    name_problems,
     resolved,
     restriction_problems,
     settings_problems,
@@ -125,7 +126,7 @@ class CheckedForm(forms.ModelForm):
     def _post_clean(self):
         super()._post_clean()
         if not self.errors:
-            show(self, self.problems())
+            show(self, name_problems(self.instance) + self.problems())
 
     def problems(self):
         return []

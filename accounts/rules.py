@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from accounts.models import Component, Restriction, Security
+from accounts.models import (
+    Account,
+    Component,
+    Custodian,
+    Household,
+    Model,
+    Portfolio,
+    Restriction,
+    Security,
+)
 from accounts.money import plain
 from accounts.targets import BAND_NAMES, HUNDRED, ZERO, Defaults, widths
 
@@ -23,6 +32,15 @@ MARKETS = frozenset({
     "XNAS", "XNYS", "XNZE", "XOSL", "XPAR", "XPHS", "XPRA", "XRIS", "XSAU", "XSES", "XSGO", "XSHG", "XSTO", "XSTU",
     "XSWX", "XTAE", "XTAI", "XTAL", "XTKS", "XTSE", "XWAR", "XWBO", "XZAG",
 })  # fmt: skip
+# What files name records by, or write of them; the characters are those that mean something else in a file's cell.
+NAMES = {
+    Account: {"number": "", "name": ""},
+    Custodian: {"name": ""},
+    Household: {"name": ""},
+    Model: {"name": ""},
+    Portfolio: {"name": ";"},
+    Security: {"symbol": "", "name": "", "asset_class": ""},
+}
 WIDER = "The precision ({inner}) would reach outside of the threshold ({outer})."
 
 
@@ -31,6 +49,25 @@ class Problem:
     index: int | None
     field: str | None
     words: str
+
+
+def name_problems(record, exclude=()):
+    """What is wrong with the names of a record (an object of any model), because no file could give them."""
+    names = {field: without for field, without in NAMES.get(type(record), {}).items() if field not in exclude}
+    found = {field: text_problem(getattr(record, field), without) for field, without in names.items()}
+    return [Problem(None, field, f"It {words}.") for field, words in found.items() if words]
+
+
+def text_problem(text, without=""):
+    """Why a text can't be kept as text that files may give, without these characters; "" where it can."""
+    if any("\udc80" <= letter <= "\udcff" for letter in text):
+        return "is not UTF-8"
+    if "\0" in text:
+        return "holds a NUL character"
+    if not text.isprintable():
+        return "holds a control character"
+    held = [letter for letter in without if letter in text]
+    return f"holds a {held[0]}, which stands between names" if held else ""
 
 
 def resolved(portfolio, firm):

@@ -12,6 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from accounts.rules import text_problem
+
 NO_NUMBER = np.iinfo(np.int64).min  # an empty number, in a column of int64
 NO_DAY = np.datetime64("NaT", "D")
 NO_KEY = 0  # an empty reference: no row of the database has this key
@@ -23,32 +25,24 @@ USER_NAME = re.compile(r"[\w.@+-]+")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 
 
-def characters(text):
-    """Why a text can't be kept as text, or None."""
-    if any("\udc80" <= letter <= "\udcff" for letter in text):
-        return "is not UTF-8"
-    if "\0" in text:
-        return "holds a NUL character"
-    if not text.isprintable():
-        return "holds a control character"
-    return None
-
-
 @dataclass(frozen=True)
 class Text:
-    """Printable text of at most `longest` characters without blanks around it."""
+    """Printable text of at most `longest` characters without blanks around it, and `without` these characters."""
 
     dtype: ClassVar = object
     longest: int
+    without: str = ""
 
     def read(self, texts, world):
         bad = [not text.isprintable() or len(text) > self.longest or text != text.strip() for text in texts]
+        for letter in self.without:
+            bad = [one or letter in text for one, text in zip(bad, texts, strict=True)]
         return np.array(texts, dtype=object), np.array(bad, dtype=bool)
 
     def why(self, text):
         if len(text) > self.longest:
             return f"has {len(text):,} characters, {self.longest} are allowed"
-        return characters(text) or "has blanks around it"
+        return text_problem(text, self.without) or "has blanks around it"
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class UserName(Text):
         return values, bad | np.array([bool(text) and not USER_NAME.fullmatch(text) for text in texts], dtype=bool)
 
     def why(self, text):
-        if len(text) > self.longest or characters(text):
+        if len(text) > self.longest or text_problem(text):
             return super().why(text)
         return "is no user name: letters, digits and @ . + - _ are allowed, and no blanks"
 
@@ -77,7 +71,7 @@ class Choice:
         return np.array(texts, dtype=object), np.array([text not in allowed for text in texts], dtype=bool)
 
     def why(self, text):
-        return characters(text) or f"is none of {', '.join(self.words)}"
+        return text_problem(text) or f"is none of {', '.join(self.words)}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +86,7 @@ class Flag:
         return values, values == -2
 
     def why(self, text):
-        return characters(text) or "is neither true nor false"
+        return text_problem(text) or "is neither true nor false"
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ class Reference:
         return values, values == -1
 
     def why(self, text):
-        return characters(text) or f"no such {self.to}"
+        return text_problem(text) or f"no such {self.to}"
 
 
 @dataclass(frozen=True)
@@ -129,7 +123,7 @@ class References:
         return tuple(dict.fromkeys(keys[part] for part in parts)) if all(part in keys for part in parts) else None
 
     def why(self, text):
-        return characters(text) or f"names a {self.to} that does not exist"
+        return text_problem(text) or f"names a {self.to} that does not exist"
 
 
 @dataclass(frozen=True)
@@ -164,7 +158,7 @@ class Number:
 
     def why(self, text):
         if not NUMBER.fullmatch(text):
-            return characters(text) or "is not a plain decimal number"
+            return text_problem(text) or "is not a plain decimal number"
         whole, _, part = text.lstrip("-").partition(".")
         if len(part.rstrip("0")) > self.places:
             return f"has more than {self.places} decimals"
@@ -219,7 +213,7 @@ class Day:
 
     def why(self, text):
         if not DAY.fullmatch(text):
-            return characters(text) or "is not a date like 2026-01-31"
+            return text_problem(text) or "is not a date like 2026-01-31"
         day = _day(text)
         if np.isnat(day):
             return "is not a day of the calendar"
@@ -247,7 +241,7 @@ class Moment:
     def why(self, text):
         if _moment(text) is not None:
             return "lies in the future"
-        return characters(text) or "is neither a date like 2026-01-31 nor a time like 2026-01-31T16:00:00-05:00"
+        return text_problem(text) or "is neither a date like 2026-01-31 nor a time like 2026-01-31T16:00:00-05:00"
 
 
 def _moment(text):

@@ -7,7 +7,7 @@ import numpy as np
 from django.core.exceptions import ValidationError
 
 from accounts.models import Component, Firm, Model, ModelWeight, Portfolio, Security
-from accounts.rules import component_problems, resolved, weight_problems
+from accounts.rules import NAMES, component_problems, resolved, weight_problems
 from accounts.services import portfolios
 from accounts.targets import BAND_NAMES
 
@@ -145,7 +145,7 @@ MODELS = BookFile(
 PORTFOLIOS = BookFile(
     "portfolios.csv",
     (
-        Column("portfolio", Text(_PORTFOLIO)),
+        Column("portfolio", Text(_PORTFOLIO, NAMES[Portfolio]["name"])),
         Column("component_kind", Choice(KINDS)),
         Column("component", Text(max(_SYMBOL, _MODEL)), required=False),
         Column("weight", Number(places=6, digits=3, least=0)),

@@ -4,11 +4,16 @@ from collections import defaultdict
 
 from django.core.exceptions import ValidationError
 
+from accounts.rules import name_problems
+
 
 def check_fields(obj, exclude=(), unique=True, named=""):
-    """Validate an object's own fields (and uniqueness); raises ValidationError by field, each message with the name."""
+    """Validate an object's own fields and names (and uniqueness); raises ValidationError by field, each message with
+    the name.
+    """
     try:
         obj.clean_fields(exclude=set(exclude))
+        refuse(name_problems(obj, exclude))
         if unique:
             obj.validate_unique(exclude=set(exclude))
     except ValidationError as error:

@@ -243,6 +243,8 @@ def test_a_bad_portfolio_shows_what_is_wrong_beside_the_field(office, case):
     ({"threshold_percent": "-3"}, "threshold_percent", "greater than"),
     ({"name": "x" * 201}, "name", "at most 200"),
     ({"name": "nul\x00"}, "name", "Null characters"),
+    ({"name": "A;B"}, "name", "It holds a ;, which stands between names."),
+    ({"name": "A\tB"}, "name", "It holds a control character."),
 ])  # fmt: skip
 def test_bad_settings_of_a_portfolio(office, fields, field, words):
     response = add_portfolio(office, [security_row("VTI", "90"), cash_row("10")], **fields)
@@ -313,6 +315,12 @@ def test_a_model_is_added_with_its_sleeve(office):
     rows = [weight_row("VTI", "60"), weight_row("VXUS", "40")]
     assert office.save("model", {"name": "Growth"}, rows, prefix="weights").status_code == 302
     assert Sleeve.objects.get(kind="model").model.versions.count() == 1
+
+
+@pytest.mark.parametrize("kind", ["model", "custodian", "household"])
+def test_a_name_that_no_file_could_give(office, kind):
+    rows = {"rows": [weight_row("VTI", "100")], "prefix": "weights"} if kind == "model" else {}
+    assert "control character" in errors(office.save(kind, {"name": "A\x1bB"}, **rows))["name"]
 
 
 @pytest.mark.parametrize(("rows", "field", "words"), [
@@ -437,6 +445,8 @@ def test_bad_restrictions(office, rows, field, words):
     ({"is_open": ""}, "rebalancing_on", "closed account"),
     ({"set_aside_cash": "-1"}, "set_aside_cash", "greater than"),
     ({"number": "A2"}, "number", "already exists"),
+    ({"number": "A\x071"}, "number", "control character"),
+    ({"name": "Ann\tLee"}, "name", "control character"),
     ({"custodian": ""}, "custodian", "required"),
     ({"tax_status": "free"}, "tax_status", "valid choice"),
     ({"last_rebalanced": "2026-13-01"}, "last_rebalanced", "valid date"),

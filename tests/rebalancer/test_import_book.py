@@ -233,6 +233,8 @@ def test_a_progress_bar_names_rows_and_speed(book):
     ("accounts.csv", "2026-10-01", "2999-10-01", 2, "last_rebalanced", "future"),
     ("accounts.csv", "Balanced,Balanced", "Balanced,Balanced;Gone", 2, "linked_portfolios", "does not exist"),
     ("accounts.csv", "false", "no", 3, "rebalancing_on", "neither true nor false"),
+    ("portfolios.csv", "Balanced,security", "A;B,security", 2, "portfolio", "holds a ;, which stands between names"),
+    ("accounts.csv", "A1,Ann", "A\t1,Ann", 2, "account_number", "control character"),
     ("accounts.csv", "jane", "Jane Doe", 2, "advisor", "no user name: letters, digits and @ . + - _"),
     ("accounts.csv", "jane", '"Doe, Jane (NY)"', 2, "advisor", "no user name"),
     ("accounts.csv", "jane", "j" * 151, 2, "advisor", "150 are allowed"),
