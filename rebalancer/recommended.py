@@ -11,7 +11,7 @@ from decimal import Decimal
 from accounts.listing.drift import scale_of
 from accounts.listing.figures import band_text, percent_text, plural, quantity_text, sleeve_text
 from rebalancer import selectors
-from rebalancer.engine.reasons import WORDS, Reason
+from rebalancer.engine.reasons import WORDS, Reason, places_of
 from rebalancer.models import BatchPrice, LotLine, PositionLine, TradeLine
 from tax.terms import first_long_term_day
 from trading.states import Side
@@ -149,7 +149,12 @@ def reason_words(code, *, other="", weight=None, threshold=(None, None), precisi
     """A reason with its figures as pages show figures; files have them as `engine.in_words` writes them."""
     if not code:
         return ""
-    figures = {"weight": percent_text(weight), "threshold": band_text(*threshold), "precision": band_text(*precision)}
+    places = places_of(code, weight, threshold, precision)
+    figures = {
+        "weight": percent_text(weight, places),
+        "threshold": band_text(*threshold, places),
+        "precision": band_text(*precision, places),
+    }
     return WORDS[Reason(code)].format(other=other, **figures)
 
 

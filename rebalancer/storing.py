@@ -7,7 +7,8 @@ import numpy as np
 from django.db import connection
 
 from accounts.imports.copying import arrive, copy_rows, exact
-from rebalancer.engine import CASH, Proposal, furthest
+from rebalancer.engine import CASH, Proposal, Reason, furthest
+from rebalancer.engine.scale import EPSILON
 from rebalancer.loading import EPOCH, Loaded
 from rebalancer.models import Alternative, Entry, LotLine, PositionLine, TradeLine
 from rebalancer.states import EntryState
@@ -39,6 +40,9 @@ FIGURES = {
     "unknown_lots": "int", "drift_before": "numeric", "drift_after": "numeric", "drift_of": "text", "basis": "jsonb",
 }  # fmt: skip
 NO_TRADE = "No trade is needed."
+NO_TRADE_HELPS = "No trade is proposed: what is outside its band stays there, and says why."
+NO_TRADE_FOR_CASH = "No trade is proposed: cash is outside its threshold, and no allowed trade brings it inside."
+NOTHING_WRONG = [Reason.NONE, Reason.INSIDE_THRESHOLD, Reason.INSIDE_PRECISION]  # notes of rows left alone
 REASON_LENGTH = 400
 
 
@@ -198,8 +202,16 @@ class _Writer:
         if reason := outcome.why_not(number):
             return row | {"state": EntryState.FAILED, "reason": reason}
         if outcome.is_idle(number):
-            row["reason"] = NO_TRADE
+            row["reason"] = self._why_idle(number)
         return row | outcome.totals(number) | self._drifts(number)
+
+    def _why_idle(self, number):
+        """Why an account has no trade: it needs none, or none helps."""
+        book, rows = self.book, slice(*self.book.start[number : number + 2])
+        if (~np.isin(self.proposal.note[rows], NOTHING_WRONG)).any():
+            return NO_TRADE_HELPS
+        weight, lower, upper = self.scale.cash_weight[number], book.cash_lower[number], book.cash_upper[number]
+        return NO_TRADE if lower - EPSILON <= weight <= upper + EPSILON else NO_TRADE_FOR_CASH
 
     def _cash_bounds(self, number):
         names = ("target", "lower", "upper")

@@ -67,11 +67,11 @@ def percent_text(value, places=2):
     return UNKNOWN if value is None else f"{_minus(rounded(value, places))}{NO_BREAK}%"
 
 
-def band_text(lower, upper):
+def band_text(lower, upper, places=2):
     """Two bounds in percent: "8.00–12.00 %"; with four places where two would not tell small ones apart."""
     if lower is None or upper is None:
         return UNKNOWN
-    places = 4 if lower != upper and upper - lower < SLIM else 2
+    places = max(places, 4) if lower != upper and upper - lower < SLIM else places
     return f"{_minus(rounded(lower, places))}–{percent_text(upper, places)}"
 
 

@@ -56,7 +56,12 @@ def _held_back(scale):
     exits = (book.target == 0) & (scale.most_sold > 0)
     small = (np.abs(scale.to_target) < scale.least_trade) & ~exits
     stuck = bands.outside_high & (scale.most_sold == 0)
-    return np.select([forbidden, stuck, small], [book.why, Reason.FRACTION, Reason.BELOW_MINIMUM], Reason.NONE)
+    nearest = (scale.to_target == 0) & ~stuck
+    return np.select(
+        [forbidden, stuck, nearest, small],
+        [book.why, Reason.FRACTION, Reason.NEAREST_STEP, Reason.BELOW_MINIMUM],
+        Reason.NONE,
+    )
 
 
 def _cash_triggers(scale):

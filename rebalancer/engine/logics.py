@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from . import cash, pairs, segments, size
+from . import cash, distance, pairs, segments, size
 from .scale import MOST_STEPS, Bands, Scale, down, up
 
 
@@ -67,7 +67,9 @@ def best_fit(scale):
     fits, left_out = size.with_minimum(scale, steps, bands)
     wider, still_out = size.with_minimum(scale, steps, scale.threshold)
     steps = np.where(left_out & scale.threshold.outside & ~still_out, wider, fits)
-    return _settle(scale, steps, _best_fit_plan)
+    fit = _settle(scale, steps, _best_fit_plan)
+    _stay(fit, scale, _best_fit_plan)
+    return fit
 
 
 def _best_fit_plan(scale):
@@ -85,6 +87,7 @@ def min_transaction(scale):
     steps, _ = size.with_minimum(scale, steps, bands)
     fewest = _settle(scale, steps, _min_transaction_plan)
     _never_more_than(fewest, best_fit(scale), scale)
+    _stay(fewest, scale, _min_transaction_plan)
     return fewest
 
 
@@ -122,6 +125,14 @@ LOGICS: dict[str, Callable[[Scale], Sizes]] = {
     "min_transaction": min_transaction,
     "liquidate": liquidate,
 }
+
+
+def _stay(sizes, scale, plan_of):
+    """Drop the trades of accounts that they would win nothing. Changes `sizes` in place."""
+    idle = distance.no_better_than_none(scale, sizes.steps, plan_of)
+    idle = idle[sizes.shortfall[idle] == 0]
+    rows, _ = segments.ranges(scale.book.start, idle)
+    sizes.steps[rows] = 0.0
 
 
 def trades(scale, steps):
@@ -166,8 +177,9 @@ def _settle_harder(scale, steps, forced, plan):
     _reach(scale, steps, plan, anchor, cents)  # so that no buy has to go for the sake of a few cents
     pairs.bring_near(scale, steps, plan.beyond, anchor, last)
     _let_bands_yield(scale, steps, last, plan.exact)
-    anywhere = _allowed(scale, np.full(len(steps), -np.inf), np.full(len(steps), np.inf))
+    anywhere = _allowed(scale, np.full(len(steps), -np.inf), np.full(len(steps), MOST_STEPS))
     _extend(scale, steps, anywhere, last, exact=False)  # what equal shares had to leave as too small a trade
+    _open(scale, steps, anywhere, last, exact=False)
     _keep_lower_bound(scale, steps, last)
     shortfall = _keep_cash_positive(scale, steps, plan.beyond)
     for aim in plan.aims:
@@ -347,26 +359,14 @@ def _never_more_than(fewest, other, scale):
     better = fewer | (~elsewhere & (other_turnover < turnover - cash.DUST))
     if not better.any():
         return
-    out, other_out = (_outside(scale.cash_after(sizes.steps), aim) for sizes in (fewest, other))
-    far, other_far = (_far_out(scale, sizes.steps) for sizes in (fewest, other))
+    out, other_out = (distance.outside(scale.cash_after(sizes.steps), aim) for sizes in (fewest, other))
+    far, other_far = (distance.far_out(scale, sizes.steps, scale.threshold) for sizes in (fewest, other))
     no_worse = (other_out <= out + cash.DUST) & (other_far <= far + cash.DUST)
     better &= (fewer | no_worse) & (other.shortfall == 0)
     row = better[scale.owner]
     fewest.steps[row] = other.steps[row]
     fewest.forced[row] = other.forced[row]
     fewest.shortfall[better] = other.shortfall[better]
-
-
-def _outside(left, aim):
-    """Dollars by which cash misses its bounds."""
-    return np.maximum(np.maximum(aim.lower - left, left - aim.upper), 0.0)
-
-
-def _far_out(scale, steps):
-    """Dollars by which the components of each account miss their thresholds, all together."""
-    bands = scale.threshold
-    miss = np.maximum(np.maximum(bands.lower_at - steps, steps - bands.upper_at), 0.0)
-    return segments.sums(miss * scale.step_value, scale.book.start)
 
 
 def _turnover(scale, steps):

@@ -64,23 +64,40 @@ def in_words(code, *, other="", weight=None, threshold=(None, None), precision=(
     """A reason as a sentence of its own. Weights and bounds are Decimals in percent of V."""
     if not code:
         return ""
+    places = places_of(code, weight, threshold, precision)
     return WORDS[Reason(code)].format(
-        other=other, weight=percent(weight), threshold=band(*threshold), precision=band(*precision)
+        other=other,
+        weight=percent(weight, places),
+        threshold=band(*threshold, places),
+        precision=band(*precision, places),
     )
 
 
-def percent(value):
+def places_of(code, weight, threshold, precision):
+    """Decimals a reason needs so that a weight outside its band does not read like one on its bound: 2, or more."""
+    lower, upper = {Reason.OUTSIDE_THRESHOLD: threshold, Reason.OUTSIDE_PRECISION: precision}.get(code, (None, None))
+    if weight is None or lower is None or lower <= weight <= upper:
+        return 2
+    bound = lower if weight < lower else upper
+    return next((places for places in (2, 4, 6) if rounded(weight, places) != rounded(bound, places)), 8)
+
+
+def percent(value, places=2):
     """A weight: "13.1 %"."""
-    return "—" if value is None else f"{short(value)} %"
+    return "—" if value is None else f"{short(value, places)} %"
 
 
-def band(lower, upper):
+def band(lower, upper, places=2):
     """Bounds: "8–12 %"."""
-    return "—" if lower is None else f"{short(lower)}–{short(upper)} %"
+    return "—" if lower is None else f"{short(lower, places)}–{short(upper, places)} %"
 
 
-def short(value):
-    """A percentage with two decimals and no needless zeros: 28, 9.6, 3.97; a very small one with four."""
-    places = Decimal("0.01") if abs(value) >= Decimal("0.1") or not value else Decimal("0.0001")
-    text = f"{Decimal(value).quantize(places, ROUND_HALF_UP):f}"
-    return text.rstrip("0").rstrip(".")
+def short(value, places=2):
+    """A percentage with so many decimals and no needless zeros: 28, 9.6, 3.97; a very small one with four."""
+    if value and abs(value) < Decimal("0.1"):
+        places = max(places, 4)
+    return f"{rounded(value, places):f}".rstrip("0").rstrip(".")
+
+
+def rounded(value, places):
+    return Decimal(value).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)

@@ -189,3 +189,13 @@ def test_counts_of_triggering_rows():
     two = account(Row("VTI", 600, 100, 60), cash=40_000, key=2)
     assert check(book(one, two)).position_triggers.tolist() == [2, 0]
     assert np.issubdtype(check(book(one, two)).position_triggers.dtype, np.int64)
+
+
+def test_beside_a_one_sided_band_the_nearest_step_is_the_nearest():
+    """10 shares are 50 % of $10,000, above 49.8 %; 9 would be 45 %, further from 49.5 %."""
+    band = Band(5, Fraction(3, 10), 1, Fraction(3, 10), absolute=True)
+    one = account(Row("X", 10, 500, "49.5", band), Row("Y", 48, 100, "48.5"), cash=200)
+    drift = check(book(one))
+    assert drift.held_back[0] == Reason.NEAREST_STEP
+    assert not drift.triggers[0]
+    assert outcome(one, "best_fit").trade("X") == 0

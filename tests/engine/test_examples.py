@@ -1,5 +1,7 @@
 """Worked examples of proposals. Each can be checked by hand: V is $100,000 throughout unless it says otherwise."""
 
+from decimal import Decimal
+
 import pytest
 
 from rebalancer.engine import Reason, in_words
@@ -233,6 +235,19 @@ def test_reasons_in_words():
     assert in_words(Reason.DO_NOT_TRADE) == "do not trade"
     assert in_words(Reason.BELOW_MINIMUM) == "below minimum trade"
     assert in_words(Reason.NONE) == ""
+
+
+@pytest.mark.parametrize(("weight", "bounds", "words"), [
+    ("12.004", ("8", "12"), "8–12 %: 12.004 %"),
+    ("7.996", ("8", "12"), "8–12 %: 7.996 %"),
+    ("2.20545", ("2.21445", "2.4"), "2.2145–2.4 %: 2.2055 %"),
+    ("12.0000004", ("8", "12"), "8–12 %: 12.0000004 %"),
+    ("13.1", ("7.995", "12"), "8–12 %: 13.1 %"),
+])  # fmt: skip
+def test_a_weight_just_outside_does_not_read_like_its_bound(weight, bounds, words):
+    bounds = tuple(map(Decimal, bounds))
+    said = in_words(Reason.OUTSIDE_THRESHOLD, weight=Decimal(weight), threshold=bounds)
+    assert said == f"outside threshold {words}"
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason])

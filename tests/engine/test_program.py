@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from rebalancer.engine import propose, segments
+from rebalancer.engine import Reason, propose, segments
 
 from .building import TODAY, day
 from .crowd import KINDS, crowd
@@ -36,6 +36,7 @@ class Comparison:
     more_than_best_fit: int = 0
     unpaid: list = field(default_factory=list)  # fewer trades than the program and than Best Fit, and cash outside
     far: list = field(default_factory=list)  # numbers of the accounts that are more than they should be, or beyond
+    left_out: list = field(default_factory=list)  # Best Fit leaves a component beyond, though all can be inside
 
     @property
     def counted(self):
@@ -45,7 +46,8 @@ class Comparison:
     def row(self):
         trades = [self.counted, *(self.trades[name] for name in (EQUAL, FEWER, ONE_MORE, MORE))]
         fit = [self.fit[name] for name in (INSIDE, BEST, GRAIN, BEYOND)]
-        return f"| {self.kind} | {self.accounts:,} | " + " | ".join(f"{number:,}" for number in [*trades, *fit]) + " |"
+        numbers = [*trades, *fit, len(self.left_out)]
+        return f"| {self.kind} | {self.accounts:,} | " + " | ".join(f"{number:,}" for number in numbers) + " |"
 
 
 def compare(kind, accounts, seed=SEED) -> Comparison:
@@ -62,6 +64,8 @@ def compare(kind, accounts, seed=SEED) -> Comparison:
         found.fit[fit] += 1
         if trades in (ONE_MORE, MORE) or fit == BEYOND:
             found.far.append(account)
+        if _leaves_one_out(best, account):
+            found.left_out.append(account)
     return found
 
 
@@ -104,6 +108,21 @@ def _fit(proposal, account):
     return GRAIN if miss <= np.min(np.abs(grain * ways.dollars)[could_move], initial=np.inf) + CENT else BEYOND
 
 
+def _leaves_one_out(proposal, account):
+    """Whether a component ends beyond where Best Fit wants it, though all of them and cash can be inside."""
+    ways = ways_near(proposal.scale, account)
+    rows = slice(*proposal.book.start[account : account + 2])
+    steps = proposal.units[rows] / proposal.book.step[rows]
+    small = proposal.note[rows] == Reason.BELOW_MINIMUM  # left out by the rule of the minimum trade
+    if (small | (ways.low <= steps) & (steps <= ways.high)).all():
+        return False
+    try:
+        least = least_excess(ways)
+    except Unsure:
+        return False
+    return least is not None and least <= CENT
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def compared(request):
     slow = settings.get_current_profile_name() == "slow"
@@ -131,6 +150,11 @@ def test_best_fit_is_as_near_as_a_grain_allows(compared):
     """In books whose smallest trade is a large part of the account, three trades together can do what two can't."""
     assert compared.fit[BEYOND] <= compared.accounts // 200, f"accounts {compared.far}"
     assert compared.kind == "tiny" or not compared.fit[BEYOND], f"accounts {compared.far}"
+
+
+def test_best_fit_leaves_a_component_out_only_rarely(compared):
+    """Where steps are so coarse that three rows have to give way to each other."""
+    assert len(compared.left_out) <= max(2, compared.accounts // 50), f"accounts {compared.left_out}"
 
 
 def test_the_program_is_sure(compared):
