@@ -18,9 +18,14 @@ class _Echo:
 
 def csv_of(table_class, queryset, layout, filename):
     """A streamed CSV of `queryset`; memory does not grow with its length."""
-    names = layout.shown
+    names = table_class.filed_names(layout.shown)
     rows = queryset.values(*table_class.fields_of(names)).iterator(chunk_size=CHUNK)
-    response = StreamingHttpResponse(_lines(table_class, names, _in_zone(rows)), content_type="text/csv; charset=utf-8")
+    return csv_of_rows({name: table_class.base_columns[name] for name in names}, _in_zone(rows), filename)
+
+
+def csv_of_rows(columns, rows, filename):
+    """A streamed CSV of rows that are at hand: `columns` are {name: Column}, each row is {name: value}."""
+    response = StreamingHttpResponse(_lines(columns, rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'
     return response
 
@@ -35,9 +40,8 @@ def _local(value, zone):
     return value.astimezone(zone) if isinstance(value, datetime) else value
 
 
-def _lines(table_class, names, rows):
+def _lines(columns, rows):
     writer = csv.writer(_Echo())
-    columns = [(name, table_class.base_columns[name]) for name in names]
-    yield writer.writerow([column.verbose_name for _, column in columns])
+    yield writer.writerow([column.verbose_name for column in columns.values()])
     for row in rows:
-        yield writer.writerow([column.plain(row, name) for name, column in columns])
+        yield writer.writerow([column.plain(row, name) for name, column in columns.items()])

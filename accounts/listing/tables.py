@@ -168,10 +168,13 @@ class Row:
 
 
 class ListTable(django_tables2.Table):
-    """A table of a list page. `fixed` columns stay in front; `default` names those shown at first (None: all)."""
+    """A table of a list page. `fixed` columns stay in front; `default` names those shown at first (None: all);
+    `in_files` says which columns a file has in place of one that is drawn.
+    """
 
     fixed: tuple[str, ...] = ()
     default: tuple[str, ...] | None = None
+    in_files: dict[str, tuple[str, ...]] = {}
     sort = ""
     row_fields: tuple[str, ...] = ()
     noun = ("account", "accounts")
@@ -221,6 +224,11 @@ class ListTable(django_tables2.Table):
         for name in dict.fromkeys((*cls.fixed, *names)):
             needed += cls.base_columns[name].needs(name)
         return list(dict.fromkeys(needed))
+
+    @classmethod
+    def filed_names(cls, names):
+        """The columns of a file that has these columns of the page, each once."""
+        return tuple(dict.fromkeys(one for name in names for one in cls.in_files.get(name, (name,))))
 
     @classmethod
     def laid_out(cls, rows, layout, sort):

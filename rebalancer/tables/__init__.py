@@ -2,11 +2,13 @@
 
 from .accounts import STATUS_BADGES, AccountsTable, LotTable, TransactionTable
 from .analysis import AnalysisTable
-from .center import CenterTable
+from .center import CenterTable, portfolio_columns, portfolio_rows
 from .request import ENTRY_BADGES, OUT_OF_PLAY, RequestTable
 from .tabs import RESULT_BADGES, HistoryTable, PendingTable, QueueTable, TitledColumn
+from .tickers import TICKER_COLUMNS, ticker_rows
 
 __all__ = [
-    "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "STATUS_BADGES", "AccountsTable", "AnalysisTable", "CenterTable",
-    "HistoryTable", "LotTable", "PendingTable", "QueueTable", "RequestTable", "TitledColumn", "TransactionTable",
+    "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "STATUS_BADGES", "TICKER_COLUMNS", "AccountsTable", "AnalysisTable",
+    "CenterTable", "HistoryTable", "LotTable", "PendingTable", "QueueTable", "RequestTable", "TitledColumn",
+    "TransactionTable", "portfolio_columns", "portfolio_rows", "ticker_rows",
 ]  # fmt: skip

@@ -127,4 +127,7 @@ class AnalysisTable(ListTable):
     default = (
         "managed_value", "drift_before", "picture", "drift_after", "outside_before", "outside_after", "remains",
     )  # fmt: skip
+    in_files = {
+        "drift_before": ("before_of", "drift_before"), "picture": (), "drift_after": ("drift_of", "drift_after"),
+    }  # fmt: skip
     sort = "number"

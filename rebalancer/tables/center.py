@@ -1,14 +1,15 @@
-"""The accounts of one status in the Rebalance Center."""
+"""The accounts of one status in the Rebalance Center, and the portfolios that they are held to."""
 
 from django.urls import reverse
 from django.utils.html import format_html
 
 from accounts.listing import figures
-from accounts.listing.tables import Column
+from accounts.listing.tables import Column, CountColumn, DayColumn, MoneyColumn
 from rebalancer.states import Status
 
 from .tabs import QueueTable
 
+SEVERAL = "Several reasons"
 NEEDS_A_LOOK = {Status.NEED_EXTRA_ATTENTION: "Acknowledge"}
 
 
@@ -46,6 +47,40 @@ class CenterTable(QueueTable):
         fields=("pk", "number", "check_row__status"),
     )  # fmt: skip
 
+    in_files = {"actions": ()}
     default = (
         "market_value", "drift", "most_outside", "why", "needed_since", "last_rebalanced", "hindrance", "actions",
     )  # fmt: skip
+
+
+def portfolio_columns(status, *, explained):
+    """The columns of the portfolios of a status, for a file; `explained`: with what most of its accounts share."""
+    return {
+        "name": Column("Portfolio"),
+        "of": CountColumn("Accounts"),
+        "accounts": CountColumn(status.label),
+        "value": MoneyColumn("Value $"),
+        **({"because": Column("Mostly because of")} if explained else {}),
+        "since": DayColumn("Oldest since"),
+    }
+
+
+def portfolio_rows(standing):
+    """Values for `portfolio_columns`, in the order of the page."""
+    for held in standing.held:
+        yield {
+            "name": held.name, "of": held.of, "accounts": held.accounts, "value": held.value,
+            "because": because_text(held.because, held.accounts), "since": held.since,
+        }  # fmt: skip
+
+
+def because_text(because, of):
+    """The most frequent reason among `of` accounts as the page has it, in plain words; empty when there is none."""
+    if because is None:
+        return ""
+    if because.accounts == 1 and of > 1:
+        return SEVERAL
+    among = f"in {figures.plural(because.accounts, 'account')}"
+    if because.points is not None:
+        return f"{because.words} {figures.points_text(because.points)} {among}"
+    return f"{because.words} {among}" if of > 1 else because.words

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject, cached_property
 from django.views.decorators.cache import never_cache
 
+from accounts.listing.export import csv_of_rows
 from accounts.listing.pages import ListPage
 from accounts.models import Portfolio
 from rebalancer import center, selectors
@@ -16,7 +17,7 @@ from rebalancer.filters import CenterFilters, center_rows
 from rebalancer.forms import OFFERED
 from rebalancer.services.attention import MAY_NOT_ACKNOWLEDGE
 from rebalancer.states import Status
-from rebalancer.tables import STATUS_BADGES, CenterTable
+from rebalancer.tables import STATUS_BADGES, CenterTable, portfolio_columns, portfolio_rows
 
 from .opening import MAY_NOT_OPEN
 
@@ -122,14 +123,19 @@ def overview(request, status=SLUGS[Status.OUT_OF_TOLERANCE]):
     if chosen == Status.NO_PORTFOLIO:
         return UnassignedPage.as_view()(request, status=status, portfolio=None)
     found = center.standings(request.user)
-    because = center.mostly_because(request.user, chosen) if found[chosen].held else {}
+    explained = chosen != Status.INSIDE_OF_TOLERANCE
+    because = center.mostly_because(request.user, chosen) if explained and found[chosen].held else {}
     for held in found[chosen].held:
         held.because = because.get(held.portfolio)
+    if "export" in request.GET:
+        columns = portfolio_columns(chosen, explained=explained)
+        return csv_of_rows(columns, portfolio_rows(found[chosen]), f"{status}-portfolios.csv")
     context = {
         "tiles": tiles(found, chosen),
         "standing": found[chosen],
         "status": chosen,
         "slug": status,
+        "explained": explained,
         "liquidates": chosen in center.LIQUIDATED,
         "anything": any(one.held for one in found.values()),
         "book": SimpleLazyObject(lambda: selectors.book(request.user)),

@@ -14,12 +14,13 @@ from django.views.decorators.cache import never_cache
 
 from accounts.listing.address import term
 from accounts.listing.drift import scale_of
+from accounts.listing.export import csv_of_rows
 from accounts.listing.filters import ANY, GTE
 from accounts.listing.pages import ListPage
 from rebalancer import analysis
 from rebalancer.filters import AnalysisFilters, analysed_rows
 from rebalancer.models import BatchPrice
-from rebalancer.tables import AnalysisTable
+from rebalancer.tables import TICKER_COLUMNS, AnalysisTable, ticker_rows
 
 from .requests import frame, requests_seen
 from .tabs import AREA
@@ -37,10 +38,23 @@ def by_ticker(request, pk):
     prices = BatchPrice.objects.filter(batch=OuterRef("pk")).values(one=JSONObject(symbol="symbol", name="name"))
     batch = get_object_or_404(requests_seen(request.user).annotate(names=ArraySubquery(prices)), pk=pk)
     context = framed(batch, request.user, "tickers")
+    files = "export" in request.GET
     if context["being_proposed"]:
-        return render(request, WAITING, context)
+        return no_file_yet(batch) if files else render(request, WAITING, context)
     found = analysis.by_ticker(batch, request.user)
+    if files:
+        rows = ticker_rows(found, names_of(batch))
+        return csv_of_rows(TICKER_COLUMNS, rows, f"request-{batch.pk}-analysis-by-ticker.csv")
     return render(request, "rebalancer/analysis.html", context | page(batch, found))
+
+
+def no_file_yet(batch):
+    words = f"{batch} is being proposed; export its analysis when that is done."
+    return HttpResponse(words, content_type="text/plain; charset=utf-8", status=409)
+
+
+def names_of(batch):
+    return {one["symbol"]: one["name"] for one in batch.names}
 
 
 def page(batch, found):
@@ -48,7 +62,7 @@ def page(batch, found):
     rows = [*found.tickers, found.cash] if found.cash else found.tickers
     return {
         "found": found,
-        "names": {one["symbol"]: one["name"] for one in batch.names},
+        "names": names_of(batch),
         "reach": scale_of(distance for row in rows for distance in row.distances()),
         "outside": {when: accounts(batch, term(f"outside_{when}", GTE, 1)) for when in ("before", "after")},
         "remains": [(one, remaining(batch, one)) for one in found.remains],
@@ -94,8 +108,7 @@ class ByAccount(ListPage):
 
     def export(self):
         if self.framed["being_proposed"]:
-            words = f"{self.batch} is being proposed; export its analysis when that is done."
-            return HttpResponse(words, content_type="text/plain; charset=utf-8", status=409)
+            return no_file_yet(self.batch)
         response = super().export()
         if response.status_code == 200:
             response["Content-Disposition"] = f'attachment; filename="request-{self.batch.pk}-analysis.csv"'

@@ -56,6 +56,19 @@ def drawn(page):
 
 
 class TestByTicker:
+    def test_its_file(self, anns, batch):
+        assert 'href="?export=csv"' in anns.get(address("request_analysis", batch)).content.decode()
+        file = anns.get(address("request_analysis", batch), {"export": "csv"})
+        assert f"request-{batch.pk}-analysis-by-ticker.csv" in file["Content-Disposition"]
+        header, *lines = b"".join(file.streaming_content).decode().splitlines()
+        assert header == (
+            "Security,Name,Before %,Target %,After %,Drift before pp,Threshold lower %,Threshold upper %,"
+            "Drift after pp,Bought $,Sold $,Accounts outside before,Accounts outside after"
+        )
+        assert [line.split(",")[0] for line in lines] == ["VTI", "AGG", "Cash"]
+        assert lines[0].endswith("80.000000,60.000000,70.000000,20.000000,48.000000,72.000000,10.000000,0.00,15000.00,2,1")
+        assert lines[2] == "Cash,,4.000000,2.000000,1.866667,2.000000,1.600000,2.400000,-0.133333,,,1,0"
+
     def test_weights_are_of_all_managed_value(self, anns, batch):
         """A1 of $100,000 has 75 % VTI, 20 % AGG, 5 % cash; A2 of $50,000 has 90 %, 8 %, 2 %."""
         found = tickers(anns.get(address("request_analysis", batch)))
@@ -153,6 +166,13 @@ class TestByAccount:
         text = b"".join(file.streaming_content).decode() if file.streaming else file.content.decode()
         assert "not enough cash; and 1 more component" in text
 
+    def test_a_file_says_whose_drift_it_is_and_has_no_empty_column(self, olive, batch):
+        file = olive.get(address("request_analysis_accounts", batch), {"f": "", "export": "csv"})
+        header, first, *_ = b"".join(file.streaming_content).decode().splitlines()
+        assert "Managed value $,Furthest before,Drift before,Furthest after,Drift after,Outside before" in header
+        assert "Before and after" not in header
+        assert first.startswith("A1,Account A1,100000.00,Cash,3.000000,Cash,0.000000,3,0,")
+
     def test_queries_do_not_grow(self, olive, batch, balanced, desk, django_assert_num_queries):
         pages = [address("request_analysis_accounts", one) + "?f=" for one in (batch, larger(desk, balanced))]
         for page in pages:
@@ -206,7 +226,7 @@ class TestWhenAndWho:
             page = olive.get(address(name, batch))
             assert "is being proposed" in page.content.decode()
             assert address("request", batch) in page.content.decode()
-        assert olive.get(address(PAGES[1], batch), {"f": "", "export": "csv"}).status_code == 409
+        assert all(olive.get(address(name, batch), {"f": "", "export": "csv"}).status_code == 409 for name in PAGES)
 
     def test_an_ended_request_shows_what_was_seen(self, olive, batch, desk):
         seen = tickers(olive.get(address("request_analysis", batch)))

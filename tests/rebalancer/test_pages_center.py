@@ -101,6 +101,29 @@ class TestStatuses:
         assert (held.name, held.accounts, held.of) == ("Balanced", 3, 5)
         assert numbers(as_ann.get(out(book))) == ["A1", "A2", "A3"]
 
+    def test_the_portfolios_of_a_status_as_a_file(self, book, as_desk):
+        assert 'href="?export=csv"' in as_desk.get(CENTER).content.decode()
+        file = as_desk.get(CENTER, {"export": "csv"})
+        assert 'filename="out-of-tolerance-portfolios.csv"' in file["Content-Disposition"]
+        assert b"".join(file.streaming_content).decode().splitlines() == [
+            "Portfolio,Accounts,Out of Tolerance,Value $,Mostly because of,Oldest since",
+            f"Balanced,6,4,400000.00,Cash +3.0 pp in 4 accounts,{sessions.today()}",
+        ]
+
+    def test_what_is_inside_needs_no_reason(self, book, as_desk):
+        held = make.account("I1", portfolio=book, cash=Decimal(2000), **BEFORE)
+        make.lot(held, "VTI", 600, cost=1)
+        make.lot(held, "AGG", 760, cost=1)
+        delivered()
+        inside = reverse("rebalancer:center_status", args=["inside-of-tolerance"])
+        page = text(as_desk.get(inside))
+        assert "Inside of Tolerance: 1 account in 1 portfolio" in page
+        assert "Mostly because of" not in page
+        file = as_desk.get(inside, {"export": "csv"})
+        header, line = b"".join(file.streaming_content).decode().splitlines()
+        assert header == "Portfolio,Accounts,Inside of Tolerance,Value $,Oldest since"
+        assert line == "Balanced,7,1,100000.00,"
+
     def test_the_portfolios_of_a_status_with_what_most_have_in_common(self, book, as_desk):
         other = make.portfolio("Other", VTI=60, AGG=38)
         for number in ("O1", "O2", "O3", "O4", "O5"):
@@ -194,6 +217,7 @@ class TestAccounts:
         assert answer["Content-Disposition"] == 'attachment; filename="out-of-tolerance.csv"'
         assert len(lines) == 5
         assert "rebalancing is off" in lines[3]
+        assert "Actions" not in lines[0]
 
     def test_an_administrator_looks_and_opens_nothing(self, book, client):
         client.force_login(make.administrator())
