@@ -61,6 +61,12 @@ class ProposalChanged(Refused):
 
     def __init__(self, *, version: bool, shown: tuple[int, Decimal], now: tuple[int, Decimal]):
         self.shown, self.now = shown, now
+        if shown == now:
+            super().__init__(
+                f"The proposal you saw was computed anew meanwhile. It is again {_stake(now)}, but its trades may be "
+                "others. Nothing was approved; look at it and approve again."
+            )
+            return
         what = "The request was proposed anew or accounts were removed. " if version else ""
         super().__init__(f"{what}You saw {_stake(shown)}; now it is {_stake(now)}. Nothing was approved.")
 

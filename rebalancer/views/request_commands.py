@@ -125,7 +125,8 @@ def repropose(request, batch):
 
 def _proposed_anew(batch, how):
     tasks.enqueue(tasks.propose_batch, batch.pk)
-    return f"{plural(batch.total, 'account')} of {str(batch).lower()} are being proposed anew {how}."
+    are = "is" if batch.total == 1 else "are"
+    return f"{plural(batch.total, 'account')} of {str(batch).lower()} {are} being proposed anew {how}."
 
 
 def _selected(request, batch):

@@ -40,6 +40,9 @@
     }
   });
 
+  // A confirmation starts at the button that leaves everything as it is.
+  document.addEventListener("shown.bs.modal", (event) => event.target.querySelector("[data-first]")?.focus());
+
   // A form is sent once, however often its button is clicked. Coming back by the browser's history frees it again.
   document.addEventListener("submit", (event) => {
     const form = event.target;

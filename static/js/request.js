@@ -27,6 +27,7 @@
     }
     dialog.querySelector("[data-picked-count]").textContent = `${count.toLocaleString("en-US")} account${count === 1 ? "" : "s"}`;
     dialog.querySelector("[data-if-all]").hidden = !all;
+    dialog.querySelector("[data-unless-all]").hidden = all;
   }
 
   document.addEventListener("listing:picked", (event) => {

@@ -201,7 +201,7 @@ class TestConfirming:
         assert "<html" in text(as_ann.get(f"{PENDING}{batch.pk}/cancel/"))
         alone = as_ann.get(f"{PENDING}{batch.pk}/cancel/", headers={"HX-Request": "true"})
         assert "<html" not in text(alone)
-        assert "The accounts go back to the queue" in text(alone)
+        assert "The account goes back to the queue" in text(alone)
 
     def test_asking_changes_nothing(self, three, ann, as_ann):
         batch = pending(ann, three[0])

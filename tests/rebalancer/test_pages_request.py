@@ -140,7 +140,8 @@ class TestApprove:
     @pytest.mark.parametrize(
         ("changed", "words"),
         [
-            ({"version": 7}, "proposed anew or accounts were removed"),
+            ({"version": 7}, "The proposal you saw was computed anew meanwhile. It is again 3 accounts"),
+            ({"version": 7, "accounts": 2}, "proposed anew or accounts were removed. You saw 2 accounts"),
             ({"accounts": 2}, "You saw 2 accounts"),
             ({"net_dollars": "1.00"}, "net $1.00; now it is 3 accounts"),
         ],
@@ -598,7 +599,9 @@ class TestPictures:
         assert found.lines[0].position.weight_before == 80
         assert found.reach == Decimal(25)
         picture = re.search(r"<title>VTI.*?</svg>", page.content.decode())[0]
-        dot, ring = (re.search(rf'class="{css}" [cd]x?="M?([\d.]+)', picture)[1] for css in ("drift-out", "drift-after"))
+        dot, ring = (
+            re.search(rf'class="{css}" [cd]x?="M?([\d.]+)', picture)[1] for css in ("drift-out", "drift-after")
+        )
         assert float(dot) == 52 + 46 * 20 / 25
         assert float(ring) < 60
 

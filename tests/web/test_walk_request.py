@@ -234,6 +234,8 @@ def test_removing_asks_first_and_says_what_was_done(page, book, desk, sign_in, a
     page.get_by_role("button", name="Remove selected").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("What is selected, 1 account, will not be rebalanced, and goes back to the queue.")
+    expect(dialog).to_contain_text("The other accounts stay in the request.")
+    expect(dialog.get_by_role("button", name="Keep as it is")).to_be_focused()
     expect(dialog).to_have_css("opacity", "1")
     accessible()
     dialog.get_by_role("button", name="Remove from request").click()
@@ -245,6 +247,7 @@ def test_removing_asks_first_and_says_what_was_done(page, book, desk, sign_in, a
     page.locator("#pick-page").check()
     page.get_by_role("button", name="Remove selected").click()
     expect(dialog).to_contain_text("No open account is left then, so the request is cancelled.")
+    expect(dialog.get_by_text("The other accounts stay in the request.")).to_be_hidden()
     dialog.get_by_role("button", name="Keep as it is").click()
     expect(page.locator("#selection strong")).to_have_text("2 selected")
 
