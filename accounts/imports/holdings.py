@@ -60,6 +60,16 @@ TAKE_TRANSACTIONS = f"""
 """
 
 
+def check_transactions(table, world):
+    """What comes from outside is positive and what goes there negative; in kind the amount is 0."""
+    known = table.known("kind", "amount")
+    for kind, wrong, words in (
+        (Transaction.Kind.DEPOSIT, table["amount"] < 0, "is negative: a deposit comes into the account"),
+        (Transaction.Kind.WITHDRAWAL, table["amount"] > 0, "is positive: a withdrawal leaves the account"),
+    ):
+        table.refuse(known & wrong & (table["kind"] == kind.value), "amount", words)
+
+
 def take_transactions(table, world):
     rows = zip(
         keys(table["account_number"]), days(table["date"]), table["kind"].tolist(), keys(table["symbol"]),
@@ -157,6 +167,7 @@ TRANSACTIONS = BookFile(
         Column("external_id", Text(longest(Transaction, "external_id"))),
     ),
     key=("account_number", "external_id"),
+    check=check_transactions,
     take=take_transactions,
 )
 RESTRICTIONS = BookFile(

@@ -186,6 +186,12 @@ def test_a_misspelt_file_is_named(book):
     assert "lot.csv is no file of a book" in deliver(book, FILES | {"lot.csv": FILES["lots.csv"]}).said
 
 
+def test_deposits_and_withdrawals_in_kind_have_no_amount(book):
+    rows = "A1,2026-11-12,deposit,VTI,2,0,T8\nA1,2026-11-12,withdrawal,VTI,-2,0,T9"
+    header = FILES["transactions.csv"].strip().split("\n")[0]
+    assert not deliver(book, {"transactions.csv": f"{header}\n{rows}"}).refused
+
+
 def test_a_transaction_is_added_once_and_corrected(book):
     first = Transaction.objects.get(external_id="T1")
     assert not deliver(book, {"transactions.csv": FILES["transactions.csv"].replace("5000", "5001")}).refused
@@ -252,6 +258,8 @@ def test_a_progress_bar_names_rows_and_speed(book):
     ("lots.csv", "A1,managed,VTI,L2", "A1,,VTI,L1", 3, "lot_id", "no sleeve"),
     ("lots.csv", "2000,", "2\x00,", 2, "total_cost", "NUL"),
     ("transactions.csv", "deposit", "gift", 2, "kind", "none of"),
+    ("transactions.csv", "5000,T1", "-5000,T1", 2, "amount", "is negative: a deposit comes into the account"),
+    ("transactions.csv", "buy,VTI,2,-600", "withdrawal,,,600", 3, "amount", "a withdrawal leaves the account"),
     ("transactions.csv", "T2", "T1", 3, "external_id", "as in line 2"),
     ("transactions.csv", "T2", "", 3, "external_id", "is empty"),
     ("restrictions.csv", "substitute,VTI", "substitute,BND", 3, "substitute", "itself restricted"),
@@ -344,6 +352,10 @@ def test_accounts_left_stale_say_so_until_it_is_put_right(book):
     assert Account.objects.exclude(delivery_problem="").count() == 2
     deliver(book, FILES, session="2026-11-19")
     assert not Account.objects.exclude(delivery_problem="").exists()
+
+
+def test_a_refusal_that_leaves_nobody_stale_says_nothing_of_accounts(book):
+    assert deliver(book, {"prices.csv": "symbol,price,as_of\nVTI,x,"}).said.endswith("\nRefused: prices.csv.")
 
 
 def test_lots_need_cash(book):
