@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from datetime import date
 
+from accounts.imports.staleness import WORD
 from accounts.models import Account, Firm
 from trading import sessions
 
@@ -15,7 +16,8 @@ def oldest_delivery() -> date:
 def why_late(delivered_for: date | None, problem: str, oldest: date = date.min) -> str:
     """Why an account's last delivery does not count, in words, or nothing. Without `oldest` its age does not matter."""
     if problem:
-        return problem
+        files, _, session = problem.partition(WORD)
+        return f"its delivery of {session} is broken: {files} refused"
     if delivered_for is None:
         return "the custodian has delivered nothing for it yet"
     return f"its last delivery is of {delivered_for}" if delivered_for < oldest else ""

@@ -130,7 +130,7 @@ CHANGES = {
     "advisor ann → new": change_advisor,
     "lot method FIFO → HIFO": change(lot_method="hifo"),
     "it has an open order now": change_order,
-    "lots.csv refused in the delivery of 2026-11-20": change(
+    "its delivery of 2026-11-20 is broken: lots.csv refused": change(
         delivery_problem="lots.csv refused in the delivery of 2026-11-20"
     ),
     "the account is closed": close,

@@ -92,7 +92,7 @@ def filled(book, by):
     book.bought("priceless", "NIL")
     book.bought("questioned", "BIG")
     book.holding("late", **LATE)
-    book.holding("broken", delivery_problem="lots.csv was refused")
+    book.holding("broken", delivery_problem="lots.csv refused in the delivery of 2026-11-20")
     book.holding("late far", **LATE, **FAR)
     book.bought("stale far", "OLD", **FAR)
     book.moved("late in", 5000, **LATE)
@@ -138,7 +138,7 @@ TABLE = {
     "priceless": (Status.UNABLE_TO_CHECK, "No price for NIL"),
     "questioned": (Status.UNABLE_TO_CHECK, "No price for BIG until somebody confirms 100 of"),
     "late": (Status.UNABLE_TO_CHECK, "Its last delivery is of 2026-01-05"),
-    "broken": (Status.UNABLE_TO_CHECK, "Lots.csv was refused"),
+    "broken": (Status.UNABLE_TO_CHECK, "Its delivery of 2026-11-20 is broken: lots.csv refused"),
     "late far": (Status.UNABLE_TO_CHECK, "Its last delivery is of 2026-01-05"),  # attention as well
     "stale far": (Status.UNABLE_TO_CHECK, "No price for OLD since 2026-01-05"),  # attention as well
     "late in": (Status.UNABLE_TO_CHECK, "Its last delivery is of 2026-01-05"),  # a deposit as well

@@ -183,7 +183,8 @@ def test_just_below_that_it_is_exact(balanced):
 @pytest.mark.parametrize(("fields", "words"), [
     ({"delivered_for": None}, "The custodian has delivered nothing for it yet"),
     ({"delivered_for": date(2026, 1, 5)}, "Its last delivery is of 2026-01-05"),
-    ({"delivery_problem": "lots.csv was refused"}, "Lots.csv was refused"),
+    ({"delivery_problem": "lots.csv refused in the delivery of 2026-11-20"},
+     "Its delivery of 2026-11-20 is broken: lots.csv refused"),
 ])  # fmt: skip
 def test_a_late_or_broken_delivery(balanced, fields, words):
     check = check_of(holding(balanced, **fields))

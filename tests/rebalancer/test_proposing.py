@@ -111,7 +111,8 @@ def test_an_account_without_price_fails_alone(three, balanced, desk):
 
 
 @pytest.mark.parametrize(("fields", "reason"), [
-    ({"delivery_problem": "lots.csv refused in the delivery of 2026-11-20"}, "Its delivery of 2026-11-20 is broken: lots.csv refused."),
+    ({"delivery_problem": "lots.csv refused in the delivery of 2026-11-20"},
+     "Its delivery of 2026-11-20 is broken: lots.csv refused."),
     ({"delivered_for": None}, "The custodian has delivered nothing for it yet."),
     ({"delivered_for": date(2026, 1, 5)}, "Its last delivery is of 2026-01-05."),
 ])  # fmt: skip

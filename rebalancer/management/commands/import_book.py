@@ -50,4 +50,5 @@ class Command(BaseCommand):
         if outcome.refused:
             names = ", ".join(file.name for file in outcome.refused)
             stale = plural(outcome.stale, "account")
-            raise CommandError(f"Refused: {names}. {stale} can't be checked until it is put right.")
+            unable = f" {stale} can't be checked until it is put right." if outcome.stale else ""
+            raise CommandError(f"Refused: {names}.{unable}")
