@@ -1,10 +1,11 @@
 """What people send from an account's page."""
 
+import re
 from decimal import Decimal
 
 from django import forms
 
-from accounts.listing.filters import NUMBER
+from accounts.listing.filters import NUMBER, YEARS
 from accounts.models import Portfolio, Restriction, Security
 from accounts.services.accounts import restriction_words
 from rebalancer.forms import OFFERED
@@ -13,6 +14,7 @@ from rebalancer.states import Logic
 NOT_LINKED = "This portfolio is not linked with the account any more. Choose another one."
 CHOOSE = "Choose a portfolio."
 CHOOSE_LOGIC = "Choose a trade logic."
+DIGITS = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)  # what Decimal takes besides, like 1e5, nobody means
 OFF = "Rebalancing is off for this account: confirm that it is to be proposed all the same."
 
 
@@ -26,7 +28,11 @@ class DollarsField(forms.DecimalField):
         super().__init__(max_digits=18, decimal_places=2, error_messages=words, **options)
 
     def to_python(self, value):
-        return super().to_python(self._without_commas(value.strip()) if isinstance(value, str) else value)
+        if isinstance(value, str):
+            value = self._without_commas(value.strip())
+            if value and not DIGITS.fullmatch(value):
+                raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        return super().to_python(value)
 
     @staticmethod
     def _without_commas(typed):
@@ -56,6 +62,12 @@ class DayField(forms.DateField):
 
     def __init__(self, **options):
         super().__init__(input_formats=["%Y-%m-%d"], error_messages={"invalid": "This is not a day."}, **options)
+
+    def clean(self, value):
+        day = super().clean(value)
+        if day is not None and day.year not in YEARS:
+            raise forms.ValidationError(f"This is not a day between {YEARS[0]} and {YEARS[-1]}.")
+        return day
 
 
 class AccountForm(forms.Form):

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from django.utils import timezone
 
-from accounts.models import Account, Restriction, Role
+from accounts.models import Account, Restriction, Role, Security
 from accounts.rules import Problem, restriction_problems
 
 from . import audit
@@ -18,6 +18,7 @@ from .validation import check_fields, refuse
 EARLIEST_DAY = date(1900, 1, 1)
 ONE_DAY = timedelta(days=1)  # it may be tomorrow already where the market is
 DESK = (Role.OPERATIONS, Role.ADMINISTRATOR)
+OF_A_SWEEP = "This is a sweep: it counts as cash and is never traded, so a restriction on it would do nothing."
 
 
 def switch_rebalancing(accounts, on, by):
@@ -94,6 +95,8 @@ def set_restriction(account, security, kind, by, *, substitute=None, start=None,
         locked = _locked().get(pk=account.pk)
         found = Restriction.objects.filter(account=locked, security=security).first()
         _require_seen(security, found, seen)
+        if security.kind == Security.Kind.SWEEP:
+            refuse([Problem(0, "security", OF_A_SWEEP)], [security])
         restriction = Restriction(
             pk=found.pk if found else None, account=locked, security=security, kind=kind, substitute=substitute,
             start=start or timezone.localdate(), end=end,

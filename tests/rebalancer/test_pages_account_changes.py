@@ -201,6 +201,7 @@ class TestSetAside:
         [
             ("", "Type an amount; 0 for none."), ("lots", "This is not an amount"), ("NaN", "This is not an amount"),
             ("1,5", "This is not an amount"), ("10.000,00", "This is not an amount"),
+            ("1e5", "This is not an amount"), ("1_000", "This is not an amount"), ("٣", "This is not an amount"),
             ("-1", "greater than or equal to 0"), ("0.001", "no more than 2 decimal places"),
             ("99999999999999999", "no more than 16 digits"),
         ],
@@ -258,6 +259,8 @@ class TestRestrictions:
             ({"substitute": "AGG"}, "substitute", "Only the restriction Substitute names one."),
             ({"kind": "substitute", "substitute": "VTI"}, "substitute", "own substitute"),
             ({"start": "2026-02-30"}, "start", "This is not a day."),
+            ({"start": "0001-01-01"}, "start", "This is not a day between 1900 and 2199."),
+            ({"end": "9999-12-31"}, "end", "This is not a day between 1900 and 2199."),
             ({"start": "2026-02-10", "end": "2026-02-09"}, "end", "The last day is before the first."),
             ({"kind": "substitute", "substitute": "GE"}, "substitute", "the substitute for VTI, is itself restricted"),
             ({"security": "a\0b"}, "security", "Null characters are not allowed."),
@@ -267,6 +270,13 @@ class TestRestrictions:
         answer = send(olive, "account_restrict", book, **{"security": "VTI", "kind": "no_buy"} | sent)
         assert answer.status_code == 400
         assert words in errors(answer)[field]
+        assert Restriction.objects.count() == 1
+
+    def test_a_sweep_is_not_restricted(self, olive, book):
+        make.security("SPAXX", kind="sweep")
+        answer = send(olive, "account_restrict", book, security="SPAXX", kind="no_buy")
+        assert answer.status_code == 400
+        assert "This is a sweep: it counts as cash and is never traded" in errors(answer)["security"]
         assert Restriction.objects.count() == 1
 
     def test_a_security_that_is_somebodys_substitute_is_not_restricted(self, olive, book):
