@@ -221,6 +221,8 @@ class EditPortfolio(TargetForm):
         for name, label in SETTINGS_LABELS.items():
             form.fields[name].label = label
             form.fields[name].firm = plain(getattr(firm, name))
+            if data is None and form.initial[name] is not None:
+                form.initial[name] = plain(form.initial[name])
         return form
 
     def rows_of(self, data):

@@ -66,7 +66,7 @@ class TestByTicker:
             "Drift after pp,Bought $,Sold $,Accounts outside before,Accounts outside after"
         )
         assert [line.split(",")[0] for line in lines] == ["VTI", "AGG", "Cash"]
-        assert lines[0].endswith("80.000000,60.000000,70.000000,20.000000,48.000000,72.000000,10.000000,0.00,15000.00,2,1")
+        assert lines[0].endswith("60.000000,70.000000,20.000000,48.000000,72.000000,10.000000,0.00,15000.00,2,1")
         assert lines[2] == "Cash,,4.000000,2.000000,1.866667,2.000000,1.600000,2.400000,-0.133333,,,1,0"
 
     def test_weights_are_of_all_managed_value(self, anns, batch):

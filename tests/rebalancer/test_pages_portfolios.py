@@ -324,6 +324,13 @@ class TestTyping:
         page = text(as_admin.post(at("_edit", mixed), typed(mixed, SAME, threshold_percent="3")))
         assert "Threshold, ± % of the weight: The precision (4 %) would reach outside of the threshold (3 %)." in page
 
+    def test_what_is_set_has_no_needless_zeros(self, as_admin, mixed):
+        mixed.threshold_percent, mixed.minimum_trade_dollars = Decimal("60.000000"), Decimal("12.50")
+        mixed.save()
+        page = as_admin.get(at("_edit", mixed)).content.decode()
+        for name, shown in (("threshold_percent", "60"), ("minimum_trade_dollars", "12.5"), ("precision_percent", "")):
+            assert f'name="{name}" id="id_{name}" value="{shown}"' in page
+
     def test_the_form_holds_what_is_saved_and_saves_it_unchanged(self, as_admin, mixed):
         page = as_admin.get(at("_edit", mixed))
         form = page.context["form"]

@@ -68,6 +68,10 @@ class TestRows:
         assert "51–66 of 66" in text(fetch("?f=&page=2"))
         assert len(fetch("?f=&page=2").numbers) == 16
 
+    def test_all_that_match_are_as_many_as_there_are(self, fetch):
+        assert "Select all 6 accounts that match" in text(fetch())
+        assert "Select the one account that matches" in text(fetch("?q=dun"))
+
     def test_an_advisor_sees_only_their_own(self, client, accounts):
         advisor = User.objects.create_user("advisor")
         Account.objects.filter(number="1002").update(advisor=advisor)
