@@ -136,6 +136,11 @@ def accounts_of(row):
     return row["first_number"] if row["accounts_count"] == 1 else figures.count_text(row["accounts_count"])
 
 
+def accounts_text(row):
+    """The same for a file."""
+    return row["first_number"] if row["accounts_count"] == 1 else str(row["accounts_count"])
+
+
 def details_button(row):
     address = reverse("rebalancer:request", args=[row["pk"]])
     return format_html(
@@ -156,7 +161,7 @@ class AccountsColumn(NumberColumn):
     """How many accounts of the request the person sees, or the number of the only one."""
 
     def __init__(self):
-        super().__init__("Accounts", "accounts_count", fields=("first_number",), draw=accounts_of)
+        super().__init__("Accounts", "accounts_count", fields=("first_number",), draw=accounts_of, text=accounts_text)
 
 
 # --- Pending Approval -----------------------------------------------------------------------------------------
@@ -173,7 +178,9 @@ def status(row):
 
 
 def status_text(row):
-    return BatchState(row["state"]).label
+    state = BatchState(row["state"])
+    trouble = "" if state in AT_WORK else trouble_words(row["trouble"], row["others_count"])
+    return f"{state.label}: {trouble}" if trouble else state.label
 
 
 def at_work(row, state):
@@ -258,6 +265,7 @@ class PendingTable(ListTable):
     )  # fmt: skip
 
     fixed = ("request",)
+    in_files = {"actions": ()}
     sort = "-opened_at"
     row_fields = ("fresh", "state")
     noun = ("request", "requests")
@@ -304,5 +312,6 @@ class HistoryTable(ListTable):
     )
 
     fixed = ("request",)
+    in_files = {"actions": ()}
     sort = "-opened_at"
     noun = ("request", "requests")

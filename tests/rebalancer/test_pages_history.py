@@ -127,3 +127,7 @@ def test_export(ended, client, desk):
     lines = b"".join(client.get(f"{HISTORY}?f=&export=csv").streaming_content).decode().splitlines()
     assert len(lines) == 1 + Batch.objects.count()
     assert '"Cancelled, end of day"' in lines[1]
+    assert (
+        lines[0] == "Request,Requested,Requested by,Accounts,Trade logic,Result,Failed,Complete,Removed,Ended,Ended by"
+    )
+    assert [line.split(",")[3] for line in lines[1:]] == ["A3", "A2", "2"]

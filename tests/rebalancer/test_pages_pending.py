@@ -56,6 +56,17 @@ class TestRows:
         )
         assert "A2 Min Transaction Pending 0 of 1" in row(page, two)
 
+    def test_the_file_has_what_the_page_shows_and_no_buttons(self, three, as_desk, desk):
+        one, two = pending(desk, three[0]), pending(desk, *three[1:])
+        Batch.objects.filter(pk=two.pk).update(trouble="The market data is gone.")
+        lines = b"".join(as_desk.get(f"{PENDING}?f=&sort=request&export=csv").streaming_content).decode().splitlines()
+        assert lines[0] == "Request,Requested,Requested by,Accounts,Trade logic,Status"
+        cells = [line.split(",", 3) for line in lines[1:]]
+        assert [(line[0], line[3]) for line in cells] == [
+            (str(one.pk), "A1,Best Fit,Pending Approval"),
+            (str(two.pk), "2,Best Fit,Pending Approval: The market data is gone."),
+        ]
+
     def test_several_accounts_are_counted(self, three, as_ann, ann):
         batch = pending(ann, *three[:2])
         assert "ann 2 Best Fit" in row(as_ann.get(PENDING), batch)
