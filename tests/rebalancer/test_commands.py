@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -153,6 +153,30 @@ class TestPropose:
         with pytest.raises(CommandError, match="failed"):
             call_command("propose", "--portfolio", "Balanced", "--logic", "best_fit", "--user", "olive", stdout=out)
         assert out.getvalue() == f"{Batch.objects.get().pk}\n"
+
+
+WEEK, DAY = timedelta(days=7), timedelta(days=1)
+
+
+@pytest.mark.parametrize(("command", "ahead", "words"), [
+    (("analyse",), DAY, "lies in the future; today is"),
+    (("propose", "--queued", "--logic", "best_fit", "--user", "olive"), WEEK + DAY, "lies more than a week ahead"),
+])  # fmt: skip
+def test_a_day_that_is_still_far_is_refused_in_words(three, desk, command, ahead, words):
+    for days in (sessions.today() + ahead, date(2100, 12, 31)):
+        with pytest.raises(CommandError, match=words):
+            run(*command, f"--as-of={days}")
+    assert not Batch.objects.exists()
+    assert not Check.objects.exists()
+
+
+def test_days_past_are_a_what_if_and_a_trade_may_be_meant_for_the_next_session(three, desk):
+    assert "Out of Tolerance" in run("analyse", "--as-of=2020-01-06")
+    for day in (date(2019, 1, 4), sessions.today() + WEEK):  # before the lots were acquired: gains are short-term
+        batch = propose("--portfolio", "Balanced", f"--as-of={day}")
+        assert batch.trade_date == day
+        assert not batch.entries.exclude(long_term_gain=0).exists() or day.year > 2019
+        batches.cancel(batch, by=desk)
 
 
 PRINT = """

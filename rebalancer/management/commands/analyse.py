@@ -1,6 +1,6 @@
 from django.core.management.base import BaseCommand
 
-from rebalancer.management.arguments import day
+from rebalancer.management.arguments import business_day
 from rebalancer.management.output import printing
 from rebalancer.management.progress import Bar
 from rebalancer.selectors import TILES
@@ -12,7 +12,7 @@ class Command(BaseCommand):
     help = "Runs the drift analysis of all open accounts now, and prints how many have each tile and status."
 
     def add_arguments(self, parser):
-        parser.add_argument("--as-of", type=day, metavar="DATE", help="the business day (default: today)")
+        parser.add_argument("--as-of", type=business_day, metavar="DATE", help="the business day (default: today)")
 
     def handle(self, *, as_of, **options):
         bar = Bar(self.stderr, "drift analysis", "accounts")

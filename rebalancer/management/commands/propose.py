@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 from accounts.listing.figures import plural
 from accounts.models import Account, Portfolio, User
 from rebalancer import selectors
-from rebalancer.management.arguments import day
+from rebalancer.management.arguments import trade_day
 from rebalancer.management.output import printing
 from rebalancer.models import Batch
 from rebalancer.services import batches, claims
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         which.add_argument("--accounts", metavar="FILE", help="a text file with an account number a line")
         parser.add_argument("--logic", choices=[logic.value for logic in OFFERED], required=True)
         parser.add_argument("--user", metavar="NAME", required=True, help="who opens it")
-        parser.add_argument("--as-of", type=day, metavar="DATE", help="the trade date (default: today)")
+        parser.add_argument("--as-of", type=trade_day, metavar="DATE", help="the trade date (default: today)")
 
     def handle(self, *, logic, user, as_of, **which):
         person = self._person(user)
