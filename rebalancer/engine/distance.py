@@ -5,6 +5,8 @@ import numpy as np
 from . import segments
 from .cash import DUST
 
+NOISE = 1e-6  # steps
+
 
 def no_better_than_none(scale, steps, plan_of):
     """Accounts whose trades leave them no nearer to what the logic wants than no trade would: int64 (n,).
@@ -14,8 +16,7 @@ def no_better_than_none(scale, steps, plan_of):
     back in the next for the sake of another.
     `plan_of`: the logic's Plan of a Scale; `steps`: float64 (rows,).
     """
-    trades = segments.sums(steps != 0, scale.book.start) > 0
-    doubtful = np.flatnonzero(trades & _held_outside(scale, plan_of(scale).bands))
+    doubtful = _doubtful(scale, steps, plan_of(scale))
     if not doubtful.size:
         return doubtful
     part, rows = scale.part(doubtful)
@@ -38,11 +39,14 @@ def far_out(scale, steps, bands):
     return segments.sums(_miss(steps, bands.lower_at, bands.upper_at) * scale.step_value, scale.book.start)
 
 
-def _held_outside(scale, bands):
-    """Accounts with a row outside its band that may not be traded towards it."""
-    book = scale.book
+def _doubtful(scale, steps, plan):
+    """Accounts with a row outside its band that may not be traded towards it, and trades that leave cash outside, or
+    another row neither inside nor at the step nearest its target."""
+    book, bands = scale.book, plan.bands
     held = (bands.outside_low & ~book.may_buy) | (bands.outside_high & (~book.may_sell | (scale.most_sold == 0)))
-    return segments.sums(held, book.start) > 0
+    astray = ((steps < bands.lower_at - NOISE) | (steps > bands.upper_at + NOISE)) & (steps != scale.to_target) & ~held
+    trades, held, astray = (segments.sums(rows, book.start) > 0 for rows in (steps != 0, held, astray))
+    return np.flatnonzero(trades & held & (astray | (outside(scale.cash_after(steps), plan.aims[0]) > DUST)))
 
 
 def _distances(scale, steps, plan):
