@@ -16,7 +16,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, F, Q
 
-from accounts.models import Account, Portfolio
+from accounts.listing.figures import plural
+from accounts.models import Account, ModelVersion, Portfolio, PortfolioVersion
 from accounts.selectors import newest_versions
 from accounts.services import audit, portfolios
 from rebalancer import selectors
@@ -114,6 +115,42 @@ def change(target, rows, *, by, version: int, told: int) -> Foreseen:
     return foreseen
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a portfolio or model was before it is saved: its version, and the target digests by portfolio."""
+
+    version: PortfolioVersion | ModelVersion | None
+    digests: dict[int, str]
+
+
+def begin(target) -> Begun:
+    """Before a target is saved without having been foreseen; nobody else saves one until the transaction ends."""
+    portfolios.lock_targets()
+    return Begun(target.versions.first(), _digests(_concerned(target)))
+
+
+def done_since(begun: Begun, target) -> Foreseen | None:
+    """What saving it has done since then, in the same transaction; None when nothing has changed."""
+    after = target.versions.first()
+    if begun.version is None or after.number == begun.version.number:
+        return None
+    sent = _sent(begun.digests, _digests(_concerned(target)), weigh=False)
+    return Foreseen(after.number, begun.version.content, after.content, sent)
+
+
+def done_words(target, done: Foreseen) -> str:
+    """What was done: the version, and where its accounts appear."""
+    sent = done.sent
+    words = f"{target} is saved as version {done.number}."
+    if not sent.queue:
+        again = plural(sent.accounts, "account")
+        return f"{words} No account goes to the queue as Target Update; {again} checked again within a minute."
+    return (
+        f"{words} {plural(sent.queue, 'account')} to the queue as Target Update, listed there within a minute, when "
+        "checked again."
+    )
+
+
 @contextmanager
 def _recorded(by, target):
     """One transaction; a refusal undoes it and leaves an audit line."""
@@ -126,17 +163,17 @@ def _recorded(by, target):
 
 
 def _change(target, rows, by, version, tried=False) -> Foreseen:
-    portfolios.lock_targets()
-    before = target.versions.first()
+    begun = begin(target)
+    before = begun.version
+    assert before is not None, "a target comes with its first version"
     if before.number != version:
         raise ChangedMeanwhile(target, before)
-    concerned = _concerned(target)
-    old = _digests(concerned)
     save: Save = portfolios.save_portfolio if isinstance(target, Portfolio) else portfolios.save_model
     after = save(target, rows, by=by, tried=tried)
     if after is None:
         raise NothingChanged(target)
-    return Foreseen(after.number, before.content, after.content, _sent(old, _digests(concerned), weigh=tried))
+    sent = _sent(begun.digests, _digests(_concerned(target)), weigh=tried)
+    return Foreseen(after.number, before.content, after.content, sent)
 
 
 def _concerned(target) -> list[int]:

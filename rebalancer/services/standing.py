@@ -47,7 +47,7 @@ def reasons(
     loaded: Loaded, drift: Drift, outside: dict[int, list[Outside]], together: Together, firm: Firm
 ) -> dict[int, list[tuple[str, str]]]:
     """{number of the account in the book: its reasons}; `outside` are its components outside their threshold."""
-    found = defaultdict(list)
+    found = defaultdict[int, list[tuple[str, str]]](list)
     points = float(firm.attention_points)
     for number, components in outside.items():
         held = [one for one in components if one.held_back in RESTRICTIONS]

@@ -8,7 +8,6 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 
 from accounts.listing import answers
-from accounts.listing.figures import plural
 from accounts.models import Portfolio
 from accounts.services import audit
 from rebalancer import tasks
@@ -66,7 +65,7 @@ def foreseen(request, subject, target, form, version):
 def saved(request, subject, form, version, told):
     done = retargeting.change(form.target, form.rows.instances(), by=request.user, version=version, told=told)
     tasks.enqueue(tasks.recheck)
-    messages.success(request, done_words(form.target, done))
+    messages.success(request, retargeting.done_words(form.target, done))
     return HttpResponseRedirect(subject.address(form.target))
 
 
@@ -135,16 +134,3 @@ def refused(request, subject, target):
     """They may see it but not change it: 403, on record."""
     audit.record(request.user, "refused", target, command=f"{subject.noun}.saved", why=MAY_NOT_EDIT)
     return answers.refused(request, PermissionDenied(MAY_NOT_EDIT), subject.address(target), status=403)
-
-
-def done_words(target, done):
-    """What was done: the version, and where its accounts appear."""
-    sent = done.sent
-    words = f"{target} is saved as version {done.number}."
-    if not sent.queue:
-        again = plural(sent.accounts, "account")
-        return f"{words} No account goes to the queue as Target Update; {again} checked again within a minute."
-    return (
-        f"{words} {plural(sent.queue, 'account')} to the queue as Target Update, listed there within a minute, when "
-        "checked again."
-    )
