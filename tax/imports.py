@@ -33,8 +33,8 @@ def check_lots(table, world):
 def _refuse_twice_without_sleeve(table):
     """A lot without sleeve may not stand beside the same lot with one: together they would be one lot twice."""
     first = {}
-    rows = np.flatnonzero(table.good)
-    for number in rows[suspects([table[name][rows] for name in ("account_number", "symbol", "lot_id")])].tolist():
+    rows, columns = table.rows_of(table.good, "account_number", "symbol", "lot_id")
+    for number in rows[suspects(columns)].tolist():
         key = (table["account_number"][number], table["symbol"][number], table["lot_id"][number])
         other = first.setdefault(key, number)
         if other != number and NO_KEY in (table["sleeve"][number], table["sleeve"][other]):

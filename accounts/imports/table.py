@@ -69,15 +69,16 @@ class Table:
         return len(self.line)
 
     def fill(self, lines, portions):
-        """Put the portions together in which values came: ({column: values}, {column: mask of its bad cells})."""
+        """Put the portions together in which values came: {column: values}, {column: mask of its bad cells, if any}."""
         self.line = np.concatenate([self.line, *lines])
         for column in self.file.columns:
             found = [values[column.name] for values, _ in portions]
             self._values[column.name] = np.concatenate(found) if found else np.zeros(0, dtype=column.kind.dtype)
-            self._bad[column.name] = np.concatenate(
-                [np.zeros(0, dtype=bool), *(bad[column.name] for _, bad in portions)]
-            )
-        self.good = self.known(*self._bad)
+            if any(column.name in bad for _, bad in portions):
+                none = (np.zeros(len(one), dtype=bool) for one in found)
+                masks = [bad.get(column.name, free) for (_, bad), free in zip(portions, none, strict=True)]
+                self._bad[column.name] = np.concatenate(masks)
+        self.good = self.known(*self._values)
         self.is_read = True
 
     def lose(self, line, row, width):
@@ -87,7 +88,17 @@ class Table:
 
     def known(self, *columns):
         """A mask of the rows whose cells in these columns are good."""
-        return ~np.logical_or.reduce([self._bad[name] for name in columns])
+        bad = np.zeros(len(self), dtype=bool)
+        for name in columns:
+            if name in self._bad:
+                bad |= self._bad[name]
+        return ~bad
+
+    def rows_of(self, mask, *columns):
+        """The numbers of these rows, and their values in these columns; a mask of all copies nothing."""
+        if mask.all():
+            return np.arange(len(self)), [self[name] for name in columns]
+        return np.flatnonzero(mask), [self[name][mask] for name in columns]
 
     def groups(self, column):
         """{value of the column: numbers of its good rows, whether these are all it has}."""
@@ -95,7 +106,7 @@ class Table:
         numbers = np.flatnonzero(self.good)
         for number, value in zip(numbers.tolist(), self[column][numbers].tolist(), strict=True):
             found[value].append(number)
-        if self._lost or self._bad[column].any():
+        if self._lost or column in self._bad:
             return {value: (rows, False) for value, rows in found.items()}
         broken = set(self[column][~self.good].tolist())
         return {value: (rows, value not in broken) for value, rows in found.items()}
@@ -215,7 +226,7 @@ def collecting_later():
 
 
 def _values(table, header, lines, rows, world):
-    """The values of some rows and masks of what is bad or missing, by column; what is bad becomes a problem."""
+    """The values of some rows, and masks where something is bad or missing, by column; that becomes a problem."""
     texts = dict(zip(header, zip(*rows, strict=True), strict=True))
     values, masks = {}, {}
     for column in table.file.columns:
@@ -223,8 +234,9 @@ def _values(table, header, lines, rows, world):
         values[column.name], bad = column.kind.read(found, world)
         if column.required and "" in found:
             bad = bad | np.array([text == "" for text in found], dtype=bool)
-        _name_bad(table.problems, lines, column, found, bad)
-        masks[column.name] = bad
+        if bad.any():
+            _name_bad(table.problems, lines, column, found, bad)
+            masks[column.name] = bad
     return values, masks
 
 
@@ -238,10 +250,10 @@ def _name_bad(problems, lines, column, texts, bad):
 def _refuse_twice(table):
     """A row may be there once: the later of two with the same key is refused, and names the first one's line."""
     names = table.file.key
-    rows = np.flatnonzero(table.known(*names))
+    rows, columns = table.rows_of(table.known(*names), *names)
     first = {}
     where = {}
-    for number in rows[suspects([table[name][rows] for name in names])].tolist():
+    for number in rows[suspects(columns)].tolist():
         key = tuple(str(table[name][number]) for name in names)
         if key in first:
             where[number] = first[key]
