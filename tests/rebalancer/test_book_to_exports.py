@@ -19,7 +19,7 @@ from .verify import compare, judge, verify
 from .verify import read as read_cases
 from .verify.harder import harden
 
-SIZE = ("--accounts", "200", "--positions", "12", "--lots", "4")
+SIZE = ("--accounts", "1000", "--positions", "10", "--lots", "4")
 WHAT = ("accounts", "trades", "lots", "positions")
 KEYS = {"account_number", "sleeve", "symbol"}
 SIDES = {"buy": "sell", "sell": "buy"}
