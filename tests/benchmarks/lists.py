@@ -1,4 +1,4 @@
-"""List pages over 100,000 accounts beside the stock admin change list, and 20,000 of them into a batch.
+"""List pages over 100,000 accounts beside the stock admin change list, pages that count them, and 20,000 into a batch.
 
 The stock change list is Django's admin as it comes: the same rows, in the same columns, as many to a page; nothing in
 it is tuned. Both are asked for through the test client with all middleware.
@@ -38,6 +38,7 @@ FILTERED = (
     "/rebalancer/history/?f=", "/trading/rebalance/", ACCOUNTS, f"{ACCOUNTS}&q=client&page=900", "/portfolios/?f=",
     "/portfolios/?f=out:gte:1&sort=-market_value", "/models/?f=",
 )  # fmt: skip
+OVER_ALL = {"Home": "/", "The Rebalance Center": "/trading/rebalance/", "The account list": ACCOUNTS}
 
 
 class Stock(admin.ModelAdmin):
@@ -77,6 +78,7 @@ def figures() -> Iterator[Figure]:
             client = Client()
             client.force_login(person, backend=settings.AUTHENTICATION_BACKENDS[-1])
             yield from _lists(client)
+            yield from _over_all(client)
             yield from _opening(client, person)
     finally:
         teardown_databases(old, verbosity=0)
@@ -99,6 +101,15 @@ def _lists(client) -> Iterator[Figure]:
     ratio = ours_last / ours
     value = f"{ratio:.1f}× ({ours_last * 1000:.0f} ms)"
     yield Figure("The queue's last page beside its first", value, "at most 2×", ratio <= LAST_PAGE)
+
+
+def _over_all(client) -> Iterator[Figure]:
+    """Pages that count over every account: what each asks the database, and how long it takes."""
+    goal = f"at most {LIST_QUERIES} queries, session and person apart"
+    for name, address in OVER_ALL.items():
+        count = _queries(client, address) - OF_THE_PERSON
+        value = f"{count} queries, {_seconds(client, address) * 1000:.0f} ms"
+        yield Figure(f"{name} over 100,000 accounts", value, goal, count <= LIST_QUERIES)
 
 
 def _opening(client, person) -> Iterator[Figure]:
