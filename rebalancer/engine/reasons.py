@@ -68,8 +68,8 @@ def in_words(code, *, other="", weight=None, threshold=(None, None), precision=(
     return WORDS[Reason(code)].format(
         other=other,
         weight=percent(weight, places),
-        threshold=band(*threshold, places),
-        precision=band(*precision, places),
+        threshold=band(threshold, places),
+        precision=band(precision, places),
     )
 
 
@@ -87,8 +87,9 @@ def percent(value, places=2):
     return "—" if value is None else f"{short(value, places)} %"
 
 
-def band(lower, upper, places=2):
-    """Bounds: "8–12 %"."""
+def band(bounds, places=2):
+    """Bounds, a pair: "8–12 %"."""
+    lower, upper = bounds
     return "—" if lower is None else f"{short(lower, places)}–{short(upper, places)} %"
 
 
