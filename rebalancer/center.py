@@ -6,7 +6,22 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from django.db.models import Avg, Case, Count, Exists, F, Min, OuterRef, QuerySet, Subquery, Sum, Value, When, Window
+from django.db.models import (
+    Avg,
+    Case,
+    Count,
+    Exists,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    Value,
+    When,
+    Window,
+)
 from django.db.models.functions import RowNumber
 
 from accounts.models import Account, Firm, Portfolio, RunRecord, Transaction
@@ -29,7 +44,6 @@ MEANINGS = {
     Status.NO_PORTFOLIO: "No portfolio; rebalancing off or nothing held",
 }
 LIQUIDATED = (Status.LIQUIDATION, Status.NO_PORTFOLIO)  # only ever proposed with Liquidate
-BY_DRIFT = (Status.OUT_OF_TOLERANCE, Status.INSIDE_OF_TOLERANCE)  # what is furthest out says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,23 @@ class Held:
     of: int = 0
     because: Because | None = None
 
+    def add(self, row):
+        """Count a part of its accounts, a row of `standings`; the largest part says why."""
+        self.accounts += row["n"]
+        self.value = _known(sum, self.value, row["value"])
+        self.since = _known(min, self.since, row["since"])
+        if row.get("what"):
+            part = Because(row["what"], row["n"], row["points"])
+            self.because = min(
+                filter(None, (self.because, part)), key=lambda one: (-one.accounts, one.words, one.points or 0)
+            )
+
+
+def _known(of, *values):
+    """The sum or least of those values that are known; None when none is."""
+    known = [value for value in values if value is not None]
+    return of(known) if known else None
+
 
 @dataclass(slots=True)
 class Standing:
@@ -75,22 +106,29 @@ class Standing:
         return sum(one.accounts for one in self.held if one.portfolio is None)
 
 
-def standings(user) -> dict[Status, Standing]:
+def standings(user, *, explained: bool = False) -> dict[Status, Standing]:
     """Every status with the accounts that this person sees, in the order of MEANINGS; one query over the checks.
 
-    Each account is in exactly one of them; accounts that were never checked are in none.
+    Each account is in exactly one of them; accounts that were never checked are in none. `explained`: portfolios of Out
+    of Tolerance get their `because`, too, which would be as long a query of its own.
     """
+    parts = _parts_of_out_of_tolerance() if explained else {}
     rows = (
         _checked(user)
-        .values("check_row__status", "portfolio", "portfolio__name")
+        .values("check_row__status", "portfolio", "portfolio__name", **parts)
         .annotate(n=Count("pk"), value=Sum("check_row__market_value"), since=Min("check_row__needed_since"))
     )
-    found, of = {status: Standing(status) for status in MEANINGS}, dict[int | None, int]()
+    if parts:
+        rows = rows.annotate(points=Avg("check_row__drift"))
+    found = {status: Standing(status) for status in MEANINGS}
+    helds, of = dict[tuple[int, int | None], Held](), dict[int | None, int]()
     for row in rows:
-        key, name = row["portfolio"], row["portfolio__name"] or "No portfolio"
-        of[key] = of.get(key, 0) + row["n"]
-        held = Held(key, name, row["n"], row["value"], row["since"])
-        found[Status(row["check_row__status"])].held.append(held)
+        key = row["check_row__status"], row["portfolio"]
+        if key not in helds:
+            helds[key] = Held(row["portfolio"], row["portfolio__name"] or "No portfolio", 0, None, None)
+            found[Status(row["check_row__status"])].held.append(helds[key])
+        helds[key].add(row)
+        of[row["portfolio"]] = of.get(row["portfolio"], 0) + row["n"]
     for standing in found.values():
         standing.held.sort(key=lambda one: (-one.accounts, one.name))
         for held in standing.held:
@@ -98,28 +136,31 @@ def standings(user) -> dict[Status, Standing]:
     return found
 
 
-def mostly_because(user, status: Status) -> dict[int | None, Because]:
-    """What most accounts of this status have in common, by portfolio id; one query.
+def _parts_of_out_of_tolerance():
+    """What its accounts are counted by besides: `what` is furthest out, and on which `side`.
 
     A drift has a side, so that a component above its target and the same below are two reasons.
     """
-    by_drift = status in BY_DRIFT
-    side = Case(When(check_row__drift__gt=0, then=Value(1)), default=Value(0)) if by_drift else Value(0)
-    what, most = F("check_row__drift_of" if by_drift else "check_row__reason"), Count("pk")
-    order = [most.desc(), what.asc(), Avg("check_row__drift").asc()]
+    out = Q(check_row__status=Status.OUT_OF_TOLERANCE)
+    return {
+        "what": Case(When(out, then=F("check_row__drift_of")), default=Value("")),
+        "side": Case(When(out & Q(check_row__drift__gt=0), then=Value(1)), default=Value(0)),
+    }
+
+
+def mostly_because(user, status: Status) -> dict[int | None, Because]:
+    """The reason that most accounts of this status have in common, by portfolio id; one query."""
     rows = (
         _checked(user)
         .filter(check_row__status=status)
-        .values("portfolio", what=what, side=side)
-        .annotate(n=most, points=Avg("check_row__drift"))
-        .annotate(place=Window(RowNumber(), partition_by=F("portfolio"), order_by=order))
+        .values("portfolio", what=F("check_row__reason"))
+        .annotate(n=Count("pk"))
+        .annotate(
+            place=Window(RowNumber(), partition_by=F("portfolio"), order_by=[Count("pk").desc(), F("what").asc()])
+        )
         .filter(place=1)
     )
-    return {
-        row["portfolio"]: Because(row["what"], row["n"], row["points"] if by_drift else None)
-        for row in rows
-        if row["what"]
-    }
+    return {row["portfolio"]: Because(row["what"], row["n"]) for row in rows if row["what"]}
 
 
 def _checked(user):

@@ -122,11 +122,12 @@ def overview(request, status=SLUGS[Status.OUT_OF_TOLERANCE]):
     chosen = status_of(status)
     if chosen == Status.NO_PORTFOLIO:
         return UnassignedPage.as_view()(request, status=status, portfolio=None)
-    found = center.standings(request.user)
-    explained = chosen != Status.INSIDE_OF_TOLERANCE
-    because = center.mostly_because(request.user, chosen) if explained and found[chosen].held else {}
-    for held in found[chosen].held:
-        held.because = because.get(held.portfolio)
+    explained, by_drift = chosen != Status.INSIDE_OF_TOLERANCE, chosen == Status.OUT_OF_TOLERANCE
+    found = center.standings(request.user, explained=by_drift)
+    if explained and not by_drift and found[chosen].held:
+        because = center.mostly_because(request.user, chosen)
+        for held in found[chosen].held:
+            held.because = because.get(held.portfolio)
     if "export" in request.GET:
         columns = portfolio_columns(chosen, explained=explained)
         return csv_of_rows(columns, portfolio_rows(found[chosen]), f"{status}-portfolios.csv")

@@ -136,6 +136,16 @@ class TestStatuses:
         assert 'Cash <span class="quiet">+3.0 pp in 5 accounts</span>' in text(page)
         assert f'href="{out(book)}"' in text(page)
 
+    def test_a_portfolio_is_one_row_whatever_its_accounts_are_out_by(self, book, as_desk):
+        """A1, A2, A3 and B1 have 5 % cash; L2 has nearly none, and half as much of all."""
+        low = make.account("L2", portfolio=book, cash=Decimal(0), last_rebalanced=None)
+        make.lot(low, "VTI", 325, cost=1)
+        make.lot(low, "AGG", 350, cost=1)
+        delivered()
+        (held,) = as_desk.get(CENTER).context["standing"].held
+        assert (held.accounts, held.of, held.value) == (5, 7, 450_000)
+        assert (held.because.words, held.because.accounts, held.because.points) == ("Cash", 4, 3)
+
     def test_reasons_of_the_other_statuses(self, book, as_desk):
         page = text(as_desk.get(reverse("rebalancer:center_status", args=["liquidation"])))
         assert "Liquidation: 1 account in 0 portfolios, 1 in none" in page
