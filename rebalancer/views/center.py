@@ -193,7 +193,7 @@ class UnassignedPage(StatusPage):
     template_name = "rebalancer/center_unassigned.html"
 
     def context(self):
-        return {"status_tiles": tiles(center.standings(self.request.user), self.place.status)}
+        return {"status_tiles": tiles(center.counted(self.request.user), self.place.status)}
 
 
 @login_required

@@ -15,7 +15,7 @@ from .center import SLUGS, tiles
 def home(request):
     """What came in, what was analysed, what waits and what needs somebody, of the accounts that this person sees."""
     counts = morning.tiles(request.user)
-    facts, standings = morning.facts(request.user), center.standings(request.user)
+    facts, standings = morning.facts(request.user), center.counted(request.user)
     conditions = selectors.TILES.items()
     context = {
         "section": "home",

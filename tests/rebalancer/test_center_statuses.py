@@ -180,6 +180,9 @@ def test_every_account_lands_where_the_first_rule_says_and_the_center_counts_it_
     for status, _ in TABLE.values():
         expected[status] += 1
     assert {status: one.accounts for status, one in standings.items()} == expected
+    shown = [{status: (one.accounts, one.portfolios, one.without) for status, one in found.items()}
+             for found in (standings, center.counted(desk))]  # fmt: skip
+    assert shown[0] == shown[1]
     assert set(expected.values()).isdisjoint({0})
     assert selectors.status_counts(selectors.accounts(desk)) == expected
     assert standings[Status.LIQUIDATION].portfolios == 1
