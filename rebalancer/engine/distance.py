@@ -55,6 +55,7 @@ def _distances(scale, steps, plan):
     to_leave = np.where((book.target == 0) & book.may_sell, scale.most_sold + steps, 0.0) * scale.step_value
     beside = np.where(steps == scale.to_target, 0.0, _miss(steps, plan.bands.lower_at, plan.bands.upper_at))
     return [
+        np.maximum(-left, 0.0),
         segments.sums(to_leave, book.start),
         outside(left, plan.aims[-1]),
         _together(scale, _miss(steps, *plan.beyond)),

@@ -61,3 +61,14 @@ def test_the_minimum_is_traded_where_cash_needs_less(logic, shares, rule, cash):
     found = outcome(one, logic)
     assert found.trade("BND") == (-1 if rule is Reason.NO_SELL else 1), found
     assert 1_600 <= found.cash <= 2_400
+
+
+@pytest.mark.parametrize("logic", ["best_fit", "min_transaction"])
+def test_cash_below_zero_is_raised_whatever_it_takes(logic):
+    """The only sale takes cash from $25 below zero to $975, further from its 1 % than before; it is made."""
+    one = account(
+        Row("BRK", 10, 1_000, 99), Row("LOCK", 25, 1, 0, rule=LOCKED), cash=-25, cash_target=1, minimum=0,
+        minimum_percent=0,
+    )  # fmt: skip
+    found = outcome(one, logic)
+    assert (found.trade("BRK"), found.cash, found.shortfall) == (-1, 975, 0), found
