@@ -228,8 +228,14 @@ def test_what_changes_is_said_to_who_does_not_see_it(listed):
     expect(said(listed)).to_have_text("Nothing matches these filters.")
 
 
-def test_columns_by_keyboard(listed):
+def open_columns(listed):
+    """Open the dialog and wait until it has taken the focus, which it does a moment after it is seen."""
     listed.get_by_role("button", name="Columns").click()
+    expect(listed.locator("#columns")).to_be_focused()
+
+
+def test_columns_by_keyboard(listed):
+    open_columns(listed)
     up = listed.get_by_role("button", name="Move Cash $ up")
     up.press("Enter")
     expect(listed.locator("#columns [role=status]")).to_have_text("Cash $: now 3 of 8")
@@ -242,11 +248,11 @@ def test_columns_by_keyboard(listed):
 
 
 def test_enter_shows_the_columns_ticked(listed):
-    listed.get_by_role("button", name="Columns").click()
+    open_columns(listed)
     listed.get_by_label("Conditions", exact=True).press("Space")
-    listed.keyboard.press("Enter")
+    listed.get_by_label("Conditions", exact=True).press("Enter")
     expect(listed.locator("thead th")).to_have_text(["", "Account", "Name", "Custodian", "Cash $", "Last rebalanced"])
-    listed.get_by_role("button", name="Columns").click()
+    open_columns(listed)
     back = listed.get_by_role("button", name="Back to default")
     back.focus()
     listed.keyboard.press("Tab")  # the order of the eye is the order of the keys
@@ -256,7 +262,7 @@ def test_enter_shows_the_columns_ticked(listed):
 
 
 def test_columns_by_drag(listed):
-    listed.get_by_role("button", name="Columns").click()
+    open_columns(listed)
     item = listed.locator(".column-list li")
     item.filter(has_text="Last rebalanced").drag_to(
         item.filter(has_text="Custodian"), target_position={"x": 40, "y": 2}
@@ -279,7 +285,7 @@ def test_nothing_serious_for_people_who_do_not_see_or_point(listed, accessible, 
     listed.goto("/accounts/?f=cash:gte:5k&f=custodian:any:Schwab&add=custodian")
     accessible()
     listed.goto("/accounts/?f=")
-    listed.get_by_role("button", name="Columns").click()
+    open_columns(listed)
     expect(listed.locator("#columns")).to_be_visible()
     accessible()
 
