@@ -163,7 +163,11 @@ class ListPage(LoginRequiredMixin, View, ABC):
             self.put_on_record(filterset)
             return HttpResponseBadRequest("\n".join(filterset.errors), content_type="text/plain; charset=utf-8")
         rows = self.table_class.sorted(filterset.strict_qs(), address.last("sort"))
-        return csv_of(self.table_class, rows, self.layout(), f"{self.screen}.csv")
+        return csv_of(self.table_class, rows, self.layout(), f"{self.file_name()}.csv")
+
+    def file_name(self):
+        """What the exported file is called, without its ending."""
+        return self.screen
 
     # --- writes of POST -------------------------------------------------------------------------------------
 

@@ -180,11 +180,8 @@ class StatusPage(ListPage):
             "why_not_open": self.place.why_not_open,
         }
 
-    def export(self):
-        response = super().export()
-        if response.status_code == 200:
-            response["Content-Disposition"] = f'attachment; filename="{SLUGS[self.place.status]}.csv"'
-        return response
+    def file_name(self):
+        return SLUGS[self.place.status]
 
 
 class UnassignedPage(StatusPage):

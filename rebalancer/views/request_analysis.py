@@ -6,7 +6,6 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef
 from django.db.models.functions import JSONObject
-from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.functional import cached_property
@@ -22,7 +21,7 @@ from rebalancer.filters import AnalysisFilters, analysed_rows
 from rebalancer.models import BatchPrice
 from rebalancer.tables import TICKER_COLUMNS, AnalysisTable, ticker_rows
 
-from .requests import frame, requests_seen
+from .requests import frame, no_file_yet, requests_seen
 from .tabs import AREA
 
 WAITING = "rebalancer/analysis_waiting.html"
@@ -40,17 +39,12 @@ def by_ticker(request, pk):
     context = framed(batch, request.user, "tickers")
     files = "export" in request.GET
     if context["being_proposed"]:
-        return no_file_yet(batch) if files else render(request, WAITING, context)
+        return no_file_yet(batch, "its analysis") if files else render(request, WAITING, context)
     found = analysis.by_ticker(batch, request.user)
     if files:
         rows = ticker_rows(found, names_of(batch))
         return csv_of_rows(TICKER_COLUMNS, rows, f"request-{batch.pk}-analysis-by-ticker.csv")
     return render(request, "rebalancer/analysis.html", context | page(batch, found))
-
-
-def no_file_yet(batch):
-    words = f"{batch} is being proposed; export its analysis when that is done."
-    return HttpResponse(words, content_type="text/plain; charset=utf-8", status=409)
 
 
 def names_of(batch):
@@ -107,9 +101,7 @@ class ByAccount(ListPage):
         return render(self.request, WAITING, self.framed) if self.framed["being_proposed"] else super().page()
 
     def export(self):
-        if self.framed["being_proposed"]:
-            return no_file_yet(self.batch)
-        response = super().export()
-        if response.status_code == 200:
-            response["Content-Disposition"] = f'attachment; filename="request-{self.batch.pk}-analysis.csv"'
-        return response
+        return no_file_yet(self.batch, "its analysis") if self.framed["being_proposed"] else super().export()
+
+    def file_name(self):
+        return f"request-{self.batch.pk}-analysis"

@@ -81,6 +81,11 @@ def totals(batch, user):
     return found | {"open": sum(found[f"{state.value}_count"] for state in OPEN_ENTRIES)}
 
 
+def no_file_yet(batch, what):
+    words = f"{batch} is being proposed; export {what} when that is done."
+    return HttpResponse(words, content_type="text/plain; charset=utf-8", status=409)
+
+
 class RequestPage(ListPage):
     area = AREA
     table_class = RequestTable
@@ -163,13 +168,10 @@ class RequestPage(ListPage):
         return super().page()
 
     def export(self):
-        if self.framed["being_proposed"]:
-            words = f"{self.batch} is being proposed; export it when that is done."
-            return HttpResponse(words, content_type="text/plain; charset=utf-8", status=409)
-        response = super().export()
-        if response.status_code == 200:
-            response["Content-Disposition"] = f'attachment; filename="request-{self.batch.pk}.csv"'
-        return response
+        return no_file_yet(self.batch, "it") if self.framed["being_proposed"] else super().export()
+
+    def file_name(self):
+        return f"request-{self.batch.pk}"
 
 
 @login_required
