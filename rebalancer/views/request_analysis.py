@@ -95,7 +95,7 @@ class ByAccount(ListPage):
         return analysed_rows(self.batch, self.request.user)
 
     def list_context(self, unfiltered):
-        return self.framed
+        return self.framed | {"list_page": "listing/page.html"}
 
     def page(self):
         return render(self.request, WAITING, self.framed) if self.framed["being_proposed"] else super().page()
