@@ -32,7 +32,7 @@ RESTRICTED = {
 FORBIDS_BUYS = [Reason.NO_BUY, Reason.DO_NOT_TRADE, Reason.EXCLUDED, Reason.REPLACED_BY, Reason.INACTIVE]
 FORBIDS_SALES = [Reason.NO_SELL, Reason.DO_NOT_TRADE]
 SMALLEST_VALUE = 0.005  # dollars: a managed value below it is none
-TOO_LARGE = "it is worth more than 9 trillion dollars, and its figures would not be exact"
+TOO_LARGE = f"it is worth more than {LARGEST_VALUE // 10**12} trillion dollars, and its figures would not be exact"
 NOBODY = -1
 
 ACCOUNT_FIELDS = (

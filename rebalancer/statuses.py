@@ -39,6 +39,15 @@ class Outside:
         return f"{named} {short(self.distance)} % {self.side} its {short(bound)} % {name}"
 
 
+def is_first_rebalance(rebalancing_since, last_rebalanced, last_rebalanced_at):
+    """Never rebalanced, or not since rebalancing was last switched on."""
+    if last_rebalanced is None:
+        return True
+    if rebalancing_since is None:
+        return False
+    return last_rebalanced_at is None or last_rebalanced_at < rebalancing_since
+
+
 @dataclass(slots=True)
 class Facts:
     """What is known of an account when its check is decided."""
@@ -65,12 +74,7 @@ class Facts:
 
     @property
     def first_rebalance(self):
-        """Never rebalanced, or not since rebalancing was last switched on."""
-        if self.last_rebalanced is None:
-            return True
-        if self.rebalancing_since is None:
-            return False
-        return self.last_rebalanced_at is None or self.last_rebalanced_at < self.rebalancing_since
+        return is_first_rebalance(self.rebalancing_since, self.last_rebalanced, self.last_rebalanced_at)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ from django.db import connection
 
 from accounts.imports.copying import arrive, copy_rows, exact
 from rebalancer.engine import CASH, Proposal, Reason, furthest
-from rebalancer.engine.scale import EPSILON
 from rebalancer.loading import EPOCH, Loaded
 from rebalancer.models import Alternative, Entry, LotLine, PositionLine, TradeLine
 from rebalancer.states import EntryState
@@ -139,6 +138,8 @@ class _Writer:
         steps = proposal.units / self.book.step
         cash_after = self.scale.cash_weight - (self.scale.cash - self.scale.cash_after(steps)) / self.scale.managed
         self.weight_after = self.scale.weight_after(steps)
+        self.something_noted = np.bincount(self.owner, ~np.isin(proposal.note, NOTHING_WRONG), len(self.entry)) > 0
+        self.cash_outside = self.scale.cash_above | self.scale.cash_below
         self.bases = loaded.bases()
         self.drift_before = self._largest_drift(self.scale.weight, self.scale.cash_weight)
         self.drift_after = self._largest_drift(self.weight_after, cash_after)
@@ -207,11 +208,9 @@ class _Writer:
 
     def _why_idle(self, number):
         """Why an account has no trade: it needs none, or none helps."""
-        book, rows = self.book, slice(*self.book.start[number : number + 2])
-        if (~np.isin(self.proposal.note[rows], NOTHING_WRONG)).any():
+        if self.something_noted[number]:
             return NO_TRADE_HELPS
-        weight, lower, upper = self.scale.cash_weight[number], book.cash_lower[number], book.cash_upper[number]
-        return NO_TRADE if lower - EPSILON <= weight <= upper + EPSILON else NO_TRADE_FOR_CASH
+        return NO_TRADE_FOR_CASH if self.cash_outside[number] else NO_TRADE
 
     def _cash_bounds(self, number):
         names = ("target", "lower", "upper")

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from accounts.models import User
 from accounts.rules import text_problem
 
 NO_NUMBER = np.iinfo(np.int64).min  # an empty number, in a column of int64
@@ -21,7 +22,6 @@ LONGEST_NUMBER = 40  # characters; leading and trailing zeros included
 EARLIEST_DAY = np.datetime64("1900-01-01", "D")
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?", re.ASCII)
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-USER_NAME = re.compile(r"[\w.@+-]+")
 MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(Z|[+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 
 
@@ -51,7 +51,8 @@ class UserName(Text):
 
     def read(self, texts, world):
         values, bad = super().read(texts, world)
-        return values, bad | np.array([bool(text) and not USER_NAME.fullmatch(text) for text in texts], dtype=bool)
+        pattern = User.username_validator.regex
+        return values, bad | np.array([bool(text) and not pattern.search(text) for text in texts], dtype=bool)
 
     def why(self, text):
         if len(text) > self.longest or text_problem(text):

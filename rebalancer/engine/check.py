@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import segments
+from . import segments, size
 from .book import Book
 from .cash import DUST
 from .reasons import Reason
-from .scale import EPSILON, Scale, put_on_scale
+from .scale import Scale, put_on_scale
 
 CASH = -1  # in place of a row number, where an account's cash is meant
 ONE_POINT = 0.01
@@ -52,13 +52,10 @@ def _outside(scale):
 def _held_back(scale):
     """Why no trade that the rules allow can bring a row nearer its target; 0 where one can."""
     book, bands = scale.book, scale.threshold
-    forbidden = (bands.outside_low & ~book.may_buy) | (bands.outside_high & ~book.may_sell)
     exits = (book.target == 0) & (scale.most_sold > 0)
     small = (np.abs(scale.to_target) < scale.least_trade) & ~exits
-    stuck = bands.outside_high & (scale.most_sold == 0)
-    nearest = (scale.to_target == 0) & ~stuck
     return np.select(
-        [forbidden, stuck, nearest, small],
+        [size.forbidden(scale, bands), size.stuck(scale, bands), scale.to_target == 0, small],
         [book.why, Reason.FRACTION, Reason.NEAREST_STEP, Reason.BELOW_MINIMUM],
         Reason.NONE,
     )
@@ -67,8 +64,6 @@ def _held_back(scale):
 def _cash_triggers(scale):
     """Where cash is outside its threshold and one allowed trade, a grain large, brings it nearer its target."""
     book, owner = scale.book, scale.owner
-    high = scale.cash_weight > book.cash_upper + EPSILON
-    low = scale.cash_weight < book.cash_lower - EPSILON
     distance = np.abs(scale.cash_weight - book.cash_target) * scale.managed
     grain = np.maximum(scale.least_trade, 1.0)
     dollars = grain * scale.step_value
@@ -82,8 +77,8 @@ def _cash_triggers(scale):
     below_zero = scale.cash < 0
     anything = segments.sums((book.may_sell & (scale.most_sold > 0)).astype(np.int64), book.start) > 0
     return (
-        high & book.cash_triggers & any_spends,
-        low & book.cash_triggers & (any_raises | (below_zero & anything)),
+        scale.cash_above & book.cash_triggers & any_spends,
+        scale.cash_below & book.cash_triggers & (any_raises | (below_zero & anything)),
     )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import segments
+from . import segments, size
 from .cash import DUST
 
 NOISE = 1e-6  # steps
@@ -43,7 +43,7 @@ def _doubtful(scale, steps, plan):
     """Accounts with a row outside its band that may not be traded towards it, and trades that leave cash outside, or
     another row neither inside nor at the step nearest its target."""
     book, bands = scale.book, plan.bands
-    held = (bands.outside_low & ~book.may_buy) | (bands.outside_high & (~book.may_sell | (scale.most_sold == 0)))
+    held = size.forbidden(scale, bands) | size.stuck(scale, bands)
     astray = ((steps < bands.lower_at - NOISE) | (steps > bands.upper_at + NOISE)) & (steps != scale.to_target) & ~held
     trades, held, astray = (segments.sums(rows, book.start) > 0 for rows in (steps != 0, held, astray))
     return np.flatnonzero(trades & held & (astray | (outside(scale.cash_after(steps), plan.aims[0]) > DUST)))

@@ -52,6 +52,16 @@ class Scale:
     threshold: Bands
     precision: Bands
 
+    @property
+    def cash_above(self):
+        """Whether cash is above its threshold, bool (accounts,)."""
+        return self.cash_weight > self.book.cash_upper + EPSILON
+
+    @property
+    def cash_below(self):
+        """Whether cash is below its threshold, bool (accounts,)."""
+        return self.cash_weight < self.book.cash_lower - EPSILON
+
     def cash_after(self, steps):
         """Available cash of each account after these trades, in dollars."""
         return self.cash - segments.sums(steps * self.step_value, self.book.start)

@@ -5,6 +5,17 @@ import numpy as np
 from .scale import MOST_STEPS
 
 
+def forbidden(scale, bands):
+    """Rows outside their band that a restriction keeps from being traded towards it, bool (rows,)."""
+    book = scale.book
+    return (bands.outside_low & ~book.may_buy) | (bands.outside_high & ~book.may_sell)
+
+
+def stuck(scale, bands):
+    """Rows above their band of which less than a whole step is held, bool (rows,)."""
+    return bands.outside_high & (scale.most_sold == 0)
+
+
 def allowed(scale, steps):
     """Cut trades down to what restrictions and holdings allow."""
     book = scale.book

@@ -28,7 +28,6 @@ from accounts.models import (
 from accounts.money import HUNDRED
 from rebalancer import flows, quotes
 from rebalancer.engine import CASH, Drift, check
-from rebalancer.engine.scale import EPSILON
 from rebalancer.loading import Loaded, load
 from rebalancer.models import Check, Entry
 from rebalancer.states import EntryState
@@ -246,9 +245,8 @@ class _Chunk:
     @cached_property
     def quiet_cash(self):
         """bool (accounts,): cash is outside its threshold and does not trigger."""
-        weight, lower, upper = self._cash_bounds()
-        outside = (weight < lower - EPSILON) | (weight > upper + EPSILON)
-        return outside & ~(self.drift.high_cash | self.drift.low_cash)
+        scale, drift = self.drift.scale, self.drift
+        return (scale.cash_above | scale.cash_below) & ~(drift.high_cash | drift.low_cash)
 
     def _cash_bounds(self):
         return self.drift.scale.cash_weight, self.loaded.book.cash_lower, self.loaded.book.cash_upper

@@ -12,10 +12,11 @@ from accounts.models import Firm, TaxStatus
 from rebalancer.engine import Drift, Reason
 from rebalancer.engine.reasons import short
 from rebalancer.loading import Loaded
-from rebalancer.statuses import Facts, Outside, restriction_words
+from rebalancer.statuses import Outside, is_first_rebalance, restriction_words
 from tax.relief import UNKNOWN
 
 RESTRICTIONS = (Reason.NO_BUY, Reason.NO_SELL, Reason.DO_NOT_TRADE)
+REBALANCED = ("rebalancing_since", "last_rebalanced", "last_rebalanced_at")
 HELD_STEP = 0.5  # of the firm's points: so much further, and what a restriction holds is another reason
 
 
@@ -94,10 +95,6 @@ def _far(loaded, drift, together, points):
     for group in groups[np.argsort(together.first[groups])].tolist():
         row = int(together.first[group])
         number = int(scale.owner[row])
-        if not _is_first_rebalance(loaded.facts[number]):
+        fact = loaded.facts[number]
+        if not is_first_rebalance(*(fact[name] for name in REBALANCED)):
             yield number, loaded.symbols[int(loaded.security_id[row])], float(distance[group])
-
-
-def _is_first_rebalance(fact):
-    return Facts(False, fact["rebalancing_since"], fact["last_rebalanced"], fact["last_rebalanced_at"],
-                 True, False, False, None).first_rebalance  # fmt: skip

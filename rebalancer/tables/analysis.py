@@ -1,6 +1,5 @@
 """The table of the analysis of a request by account."""
 
-
 from accounts.listing import figures
 from accounts.listing.drift import drift_svg
 from accounts.listing.figures import MODEL, band_text, percent_text, sleeve_text

@@ -6,7 +6,7 @@ import pytest
 
 from rebalancer.engine import Reason, check
 
-from .building import Row, account, book
+from .building import Row, account, book, exact
 from .rules import outcome
 
 NIGHTS = 6
@@ -32,7 +32,7 @@ HELD_OUTSIDE = {
 def the_night_after(one, found):
     """The account with its trades booked at their prices."""
     rows = tuple(replace(end.row, shares=end.after) for end in found.ends)
-    return replace(one, rows=rows, cash=found.cash + one.available.__class__(one.cash) - one.available)
+    return replace(one, rows=rows, cash=exact(one.cash) - one.available + found.cash)
 
 
 @pytest.mark.parametrize("logic", ["best_fit", "min_transaction"])
