@@ -24,6 +24,7 @@ from django.db.models import (
 )
 from django.db.models.functions import RowNumber
 
+from accounts.listing.figures import plural, points_text
 from accounts.models import Account, Firm, Portfolio, RunRecord, Transaction
 from accounts.money import HUNDRED, amount
 from accounts.selectors import last_prices
@@ -43,6 +44,7 @@ MEANINGS = {
     Status.LIQUIDATION: "The target is all cash, and securities are held",
     Status.NO_PORTFOLIO: "No portfolio; rebalancing off or nothing held",
 }
+SEVERAL = "Several reasons"
 LIQUIDATED = (Status.LIQUIDATION, Status.NO_PORTFOLIO)  # only ever proposed with Liquidate
 
 
@@ -66,6 +68,18 @@ class Held:
     since: date | None
     of: int = 0
     because: Because | None = None
+
+    @property
+    def mostly(self):
+        """What its accounts mostly share, and a note: how far off, in how many; both empty when nothing is known."""
+        if self.because is None:
+            return "", ""
+        if self.because.accounts == 1 and self.accounts > 1:
+            return "", SEVERAL
+        among = f"in {plural(self.because.accounts, 'account')}"
+        if self.because.points is not None:
+            return self.because.words, f"{points_text(self.because.points)} {among}"
+        return self.because.words, among if self.accounts > 1 else ""
 
     def add(self, row):
         """Count a part of its accounts, a row of `standings`; the largest part says why."""

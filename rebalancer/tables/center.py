@@ -9,7 +9,6 @@ from rebalancer.states import Status
 
 from .tabs import QueueTable
 
-SEVERAL = "Several reasons"
 NEEDS_A_LOOK = {Status.NEED_EXTRA_ATTENTION: "Acknowledge"}
 
 
@@ -70,17 +69,5 @@ def portfolio_rows(standing):
     for held in standing.held:
         yield {
             "name": held.name, "of": held.of, "accounts": held.accounts, "value": held.value,
-            "because": because_text(held.because, held.accounts), "since": held.since,
+            "because": " ".join(filter(None, held.mostly)), "since": held.since,
         }  # fmt: skip
-
-
-def because_text(because, of):
-    """The most frequent reason among `of` accounts as the page has it, in plain words; empty when there is none."""
-    if because is None:
-        return ""
-    if because.accounts == 1 and of > 1:
-        return SEVERAL
-    among = f"in {figures.plural(because.accounts, 'account')}"
-    if because.points is not None:
-        return f"{because.words} {figures.points_text(because.points)} {among}"
-    return f"{because.words} {among}" if of > 1 else because.words
