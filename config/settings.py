@@ -154,6 +154,12 @@ TIME_ZONE = "UTC"  # stored and logged; pages show the firm's own zone
 
 # Libraries that take long to load are named here and loaded when first asked, so that no page waits for them.
 MARKET_CALENDAR = "exchange_calendars.get_calendar"
+BROKERS = {"paper": "trading.brokers.paper.Paper", "file": "trading.brokers.file.Files"}
+FEEDS = {
+    "simulated": "trading.feeds.simulated.Simulated",
+    "yahoo": "trading.feeds.yahoo.Yahoo",
+    "file": "trading.feeds.file.FileFeed",
+}
 
 # --- message queue --------------------------------------------------------------------------------------------
 

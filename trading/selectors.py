@@ -2,8 +2,8 @@
 
 from django.db.models import Case, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
 
-from .models import Allocation, FlatMove, Order
-from .states import ENDED
+from trading.models import Allocation, FlatMove, Order
+from trading.states import ENDED
 
 
 def has_open_order(account: str = "pk") -> Q:

@@ -60,6 +60,9 @@ class Batch(models.Model):
     ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     ended_how = models.CharField(max_length=12, choices=EndedBy, blank=True)
     ticket = models.OneToOneField(Ticket, models.PROTECT, null=True, related_name="+")
+    settled_at = models.DateTimeField(
+        null=True, help_text="When all its orders had ended and what was not traded had been given back."
+    )
 
     objects = BatchQuerySet.as_manager()
 

@@ -15,9 +15,9 @@ from accounts.services import audit
 from rebalancer import selectors
 from rebalancer.models import Batch, Check, Entry, LotLine, TradeLine
 from rebalancer.states import BatchState, EntryState
-from trading import services as trading
 from trading import sessions
-from trading.services import Block, Move, Part
+from trading.services import staging as trading
+from trading.services.staging import Block, Move, Part, Sold
 from trading.states import Side
 
 from . import changes
@@ -161,20 +161,34 @@ def _blocks(batch, trades):
         if key not in blocks:
             blocks[key] = Block(*key, trade["price"], [])
         taken = lots.get((trade["entry"], trade["sleeve_id"], trade["security_id"]), [])
-        part = Part(trade["entry__account"], trade["sleeve_id"], trade["market_quantity"], taken)
-        blocks[key].parts.append(part)
+        blocks[key].parts.append(_part(trade, taken))
     return blocks.values()
 
 
+def _part(trade, taken):
+    """The account's part of a block; `taken` are (lot id, quantity, cost, term) of each lot it sells."""
+    lots = [[lot, str(quantity)] for lot, quantity, _, _ in taken]
+    return Part(trade["entry__account"], trade["sleeve_id"], trade["market_quantity"], lots, _sold(taken))
+
+
+def _sold(taken):
+    known = [(term, quantity, cost) for _, quantity, cost, term in taken if cost is not None]
+    figures = {"unknown_lots": len(taken) - len(known)}
+    for term in ("short", "long"):
+        figures[f"{term}_quantity"] = sum((quantity for its, quantity, _ in known if its == term), Decimal(0))
+        figures[f"{term}_cost"] = sum((cost for its, _, cost in known if its == term), Decimal(0))
+    return Sold(**figures)
+
+
 def _lots_sold(batch):
-    """[lot id, quantity as text] of each lot sold, by entry, sleeve and security; oldest first."""
+    """(lot id, quantity, cost, term) of each lot sold, by entry, sleeve and security; oldest first."""
     sold = LotLine.objects.filter(entry__batch=batch, entry__state=EntryState.PROPOSED, use=LotLine.Use.SALE)
     rows = sold.order_by("entry", "acquired_on", "lot_id")
     lots = defaultdict(list)
-    for entry, sleeve, security, lot, quantity in rows.values_list(
-        "entry", "sleeve_id", "security_id", "lot_id", "quantity"
+    for *key, lot, quantity, cost, term in rows.values_list(
+        "entry", "sleeve_id", "security_id", "lot_id", "quantity", "cost", "term"
     ):
-        lots[entry, sleeve, security].append([lot, str(quantity)])
+        lots[tuple(key)].append((lot, quantity, cost, term))
     return lots
 
 

@@ -14,8 +14,8 @@ from accounts.services import audit
 from rebalancer.models import Batch, Check, Entry
 from rebalancer.states import CANCELLABLE, EntryState
 from trading import selectors as orders
-from trading import services as trading
 from trading import sessions
+from trading.services import staging as trading
 
 from . import runs
 from .deciding import end_cancelled

@@ -105,7 +105,7 @@ def change_order(account):
         ticket=ticket, security=make.security("VTI"), side="sell", quantity=1, price=100, state="ready"
     )
     sleeve = Position.objects.filter(account=account).first().sleeve
-    Allocation.objects.create(order=order, account=account, sleeve=sleeve, quantity=1, is_open=True, lots=[])
+    Allocation.objects.create(order=order, account=account, sleeve=sleeve, quantity=1, approved_quantity=1, lots=[])
 
 
 def lose_price(account):

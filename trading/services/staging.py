@@ -1,19 +1,32 @@
 """Writes of orders: staging them, calling them off, and booking the moves that need no order."""
 
+from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import Account, Security
 from tax import services as tax
-
-from .models import Allocation, FlatMove, Order, OrderEvent, Ticket
-from .states import OrderState, Side
+from trading.models import Allocation, FlatMove, Order, OrderEvent, Route, Ticket
+from trading.states import Algorithm, OrderState, Side
 
 ROWS_AT_ONCE = 2000
+PAPER, FILE = "paper", "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What the lots that are sold cost, by holding period; those of unknown cost are only counted."""
+
+    short_quantity: Decimal = Decimal(0)
+    short_cost: Decimal = Decimal(0)
+    long_quantity: Decimal = Decimal(0)
+    long_cost: Decimal = Decimal(0)
+    unknown_lots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +37,7 @@ class Part:
     sleeve_id: int
     quantity: Decimal
     lots: list[list[str]]
+    sold: Sold = Sold()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +65,54 @@ class Move:
 def stage(*, label: str, by, trade_date: date, blocks: Iterable[Block], moves: Iterable[Move]) -> Ticket:
     """Write a ticket of ready orders with their accounts and flat moves; nothing is sent."""
     ticket = Ticket.objects.create(label=label, created_by=by, trade_date=trade_date)
-    blocks = list(blocks)
-    orders = Order.objects.bulk_create([_order(ticket, block) for block in blocks])
+    routed = list(_routed(list(blocks)))
+    funds = set(Security.objects.filter(kind=Security.Kind.MUTUAL_FUND).values_list("pk", flat=True))
+    orders = Order.objects.bulk_create([_order(ticket, one, funds) for one in routed])
     OrderEvent.objects.bulk_create([OrderEvent(order=order, by=by, state=OrderState.READY) for order in orders])
-    parts = ((order, part) for order, block in zip(orders, blocks, strict=True) for part in block.parts)
-    _write(
-        Allocation,
-        (
-            Allocation(
-                order=order,
-                account_id=part.account_id,
-                sleeve_id=part.sleeve_id,
-                quantity=part.quantity,
-                lots=part.lots,
-            )
-            for order, part in parts
-        ),
-    )
+    parts = ((order, part) for order, one in zip(orders, routed, strict=True) for part in one.block.parts)
+    _write(Allocation, (_allocation(order, part) for order, part in parts))
     _write(FlatMove, (_flat_move(ticket, move) for move in moves))
     return ticket
 
 
-def _order(ticket, block):
-    quantity = sum((part.quantity for part in block.parts), Decimal(0))
-    return Order(ticket=ticket, security_id=block.security_id, side=block.side, quantity=quantity, price=block.price)
+@dataclass(frozen=True, slots=True)
+class _Routed:
+    """A block as it goes to one broker; `custodian_id` where that is by a file for the custodian."""
+
+    block: Block
+    broker: str
+    custodian_id: int | None
+
+
+def _routed(blocks):
+    """The blocks, each parted by where its accounts' custodians have orders sent: without a route to the paper market."""
+    accounts = {part.account_id for block in blocks for part in block.parts}
+    custodian_of = dict(Account.objects.filter(pk__in=accounts).values_list("pk", "custodian"))
+    to_files = set(Route.objects.filter(broker=FILE).values_list("custodian", flat=True))
+    for block in blocks:
+        parted = defaultdict(list)
+        for part in block.parts:
+            custodian = custodian_of.get(part.account_id)
+            parted[custodian if custodian in to_files else None].append(part)
+        for custodian, parts in parted.items():
+            broker = PAPER if custodian is None else FILE
+            yield _Routed(Block(block.security_id, block.side, block.price, parts), broker, custodian)
+
+
+def _order(ticket, routed, funds):
+    block = routed.block
+    return Order(
+        ticket=ticket, security_id=block.security_id, side=block.side, price=block.price, broker=routed.broker,
+        custodian_id=routed.custodian_id, quantity=sum((part.quantity for part in block.parts), Decimal(0)),
+        algorithm=Algorithm.NAV if block.security_id in funds else Algorithm.MARKET,
+    )  # fmt: skip
+
+
+def _allocation(order, part):
+    return Allocation(
+        order=order, account_id=part.account_id, sleeve_id=part.sleeve_id, quantity=part.quantity,
+        approved_quantity=part.quantity, lots=part.lots, **asdict(part.sold),
+    )  # fmt: skip
 
 
 def _flat_move(ticket, move):
@@ -116,9 +154,13 @@ def cancel_staged(*, before: datetime, why: str) -> set[int]:
 
     A ticket's flat moves are dropped with its last ready order.
     """
-    orders = Order.objects.select_for_update().filter(state=OrderState.READY, ticket__created_at__lt=before)
-    found = dict(orders.order_by("pk").values_list("pk", "ticket"))
-    Order.objects.filter(pk__in=found).move(OrderState.READY, OrderState.CANCELLED, end_reason=why)
+    unconfirmed = Ticket.objects.filter(confirmed_at=None, created_at__lt=before, orders__state=OrderState.READY)
+    locked = Ticket.objects.select_for_update().filter(pk__in=unconfirmed.values("pk"), confirmed_at=None)
+    held = list(locked.order_by("pk"))
+    orders = Order.objects.filter(ticket__in=held, state=OrderState.READY).order_by("pk")
+    found = dict(orders.values_list("pk", "ticket"))
+    ended = {"end_reason": why, "ended_at": timezone.now()}
+    Order.objects.filter(pk__in=found).move(OrderState.READY, OrderState.CANCELLED, **ended)
     OrderEvent.objects.bulk_create(
         [OrderEvent(order_id=order, state=OrderState.CANCELLED, words=why) for order in found], batch_size=ROWS_AT_ONCE
     )

@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from accounts.models import Position
 from tests import factories as make
-from trading import selectors, services
+from trading import selectors
 from trading.models import Allocation, FlatMove, Order, OrderEvent
-from trading.services import Block, Move, Part
+from trading.services import staging as services
+from trading.services.staging import Block, Move, Part
 from trading.states import ENDED, ORDER_MOVES, OrderState, Side
 
 pytestmark = pytest.mark.django_db

@@ -1,0 +1,34 @@
+"""What brokers report, as it came: each report once, however often it is repeated."""
+
+from django.db import models
+from django.db.models import Q
+
+from accounts.money import price_field, quantity_field
+from trading.states import FillState
+
+from .tickets import Order
+
+
+class Fill(models.Model):
+    """One execution. Without an order, or more than was ordered, or after its order was booked, it is questioned."""
+
+    broker = models.CharField(max_length=20)
+    execution_id = models.CharField(max_length=80)
+    client_order_id = models.CharField(max_length=40, help_text="As the broker says.")
+    order = models.ForeignKey(Order, models.PROTECT, null=True, blank=True, related_name="fills")
+    quantity = quantity_field()
+    price = price_field()
+    at = models.DateTimeField(help_text="When it was executed.")
+    received_at = models.DateTimeField(auto_now_add=True)
+    state = models.CharField(max_length=10, choices=FillState, default=FillState.COUNTED)
+    words = models.CharField(max_length=200, blank=True, help_text="Why it is questioned.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["broker", "execution_id"], name="fill_once"),
+            models.CheckConstraint(
+                condition=Q(state="questioned") | Q(quantity__gt=0, price__gt=0, order__isnull=False),
+                name="counted_fill_makes_sense",
+            ),
+        ]
+        indexes = [models.Index(fields=["order", "at"], name="fill_by_order")]
