@@ -103,7 +103,7 @@ class Route(models.Model):
 
 
 class OrderFile(models.Model):
-    """A file of the broker *file*, kept whole: written before it is dropped anywhere, always the same when asked for."""
+    """A file of the broker *file*, kept whole: written before it is dropped anywhere."""
 
     class Kind(models.TextChoices):
         ORDERS = "orders", "Orders"

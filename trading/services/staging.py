@@ -85,7 +85,7 @@ class _Routed:
 
 
 def _routed(blocks):
-    """The blocks, each parted by where its accounts' custodians have orders sent: without a route to the paper market."""
+    """The blocks, each parted by where its accounts' custodians have orders sent: by default to the paper market."""
     accounts = {part.account_id for block in blocks for part in block.parts}
     custodian_of = dict(Account.objects.filter(pk__in=accounts).values_list("pk", "custodian"))
     to_files = set(Route.objects.filter(broker=FILE).values_list("custodian", flat=True))
