@@ -173,11 +173,11 @@ def _part(trade, taken):
 
 def _sold(taken):
     known = [(term, quantity, cost) for _, quantity, cost, term in taken if cost is not None]
-    figures = {"unknown_lots": len(taken) - len(known)}
-    for term in ("short", "long"):
-        figures[f"{term}_quantity"] = sum((quantity for its, quantity, _ in known if its == term), Decimal(0))
-        figures[f"{term}_cost"] = sum((cost for its, _, cost in known if its == term), Decimal(0))
-    return Sold(**figures)
+
+    def total(wanted, place):
+        return sum((one[place] for one in known if one[0] == wanted), Decimal(0))
+
+    return Sold(total("short", 1), total("short", 2), total("long", 1), total("long", 2), len(taken) - len(known))
 
 
 def _lots_sold(batch):
