@@ -13,9 +13,12 @@ from accounts.services.accounts import switch_rebalancing
 from accounts.services.prices import Quote, store_prices
 from rebalancer.book.demo import HOLDINGS, DemoBook, number
 from rebalancer.services import analysing, deliveries
+from trading.models import MarketSettings
 from trading.sessions import last_completed_session
 
 PASSWORD = "rebalance-demo"
+# Whoever looks at the demo, looks at it now: on a Sunday, too, and for minutes.
+PAPER_MARKET = {"paper_always_open": True, "paper_speed": 60}
 SOURCE = "simulated"
 PEOPLE = {
     "advisor1": ("Maya", "Osei", Role.ADVISOR),
@@ -37,6 +40,7 @@ def seed(progress=None):
         return False
     with transaction.atomic():
         _people()
+        MarketSettings.objects.update(**PAPER_MARKET)
         _deliver(DemoBook(last_completed_session()), progress)
     analysing.analyse()
     return True
