@@ -1,6 +1,7 @@
 """Reads of the book. What belongs to accounts starts from `visible_to(user)`."""
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import CharField, F, OuterRef, Subquery, Value
+from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
 from accounts.models import (
     Account,
@@ -15,6 +16,12 @@ from accounts.models import (
 )
 
 MAY_BE_USED = (Price.State.USABLE, Price.State.CONFIRMED)
+
+
+def name_of(person) -> Coalesce:
+    """A person's name as the product shows it: the full name, else the user name; empty for nobody."""
+    full = Trim(Concat(f"{person}__first_name", Value(" "), f"{person}__last_name"))
+    return Coalesce(NullIf(full, Value("")), F(f"{person}__username"), output_field=CharField())
 
 
 def accounts(user):

@@ -70,6 +70,15 @@ class Column(django_tables2.Column):
         return field.desc(nulls_last=self.optional or None) if descending else field.asc(), "pk"
 
 
+class TitledColumn(Column):
+    """Text that may be cut short in the table, whole on hover."""
+
+    css = "clip"
+
+    def worded(self, value):
+        return markup('<span title="{0}">{0}</span>', value) if value else figures.UNKNOWN
+
+
 class NumberColumn(Column):
     css = "num"
 
@@ -87,6 +96,18 @@ class MoneyColumn(NumberColumn):
 class CountColumn(NumberColumn):
     def worded(self, value):
         return figures.count_text(value)
+
+
+class QuantityColumn(NumberColumn):
+    """Shares, with as many places as they have."""
+
+    def worded(self, value):
+        return figures.quantity_text(value)
+
+
+class PriceColumn(NumberColumn):
+    def worded(self, value):
+        return figures.price_text(value)
 
 
 class PercentColumn(NumberColumn):

@@ -16,11 +16,12 @@ from accounts.listing.filters import (
     TextFilter,
 )
 from accounts.models import Account, Household, Transaction
+from accounts.selectors import name_of
 from rebalancer import selectors
 from tax.models import Lot
 from tax.selectors import valued_lots
 
-from .tabs import QueueFilters, name_of
+from .tabs import QueueFilters
 
 STATE = "state"  # the column that decides whether closed accounts are listed at all
 

@@ -16,13 +16,12 @@ from accounts.listing.filters import (
     TextFilter,
 )
 from accounts.models import TaxStatus
+from accounts.selectors import name_of
 from rebalancer import analysis
 from rebalancer.analysis import OUTSIDE_AFTER, OUTSIDE_BEFORE, cash_outside, positions_where, share_of_band
 from rebalancer.engine.reasons import Reason
 from rebalancer.models import Entry, PositionLine
 from rebalancer.selectors import WITH_FIGURES, Rows
-
-from .tabs import name_of
 
 OF_THE_FURTHEST = JSONObject(
     name="symbol", sleeve="sleeve", weight="weight_before", after="weight_after", target="target_weight",

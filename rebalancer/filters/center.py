@@ -5,10 +5,11 @@ from django.db.models.functions import Cast, Concat
 
 from accounts.listing.filters import OptionFilter
 from accounts.models import Account
+from accounts.selectors import name_of
 from rebalancer import center
 from rebalancer.states import Status
 
-from .tabs import QueueFilters, name_of
+from .tabs import QueueFilters
 
 FREE = Q(hindrance="")
 

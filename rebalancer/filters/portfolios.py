@@ -26,9 +26,10 @@ from accounts.listing.filters import (
 )
 from accounts.models import Account, Component, Model, ModelVersion, ModelWeight, Portfolio, PortfolioVersion
 from accounts.models.holdings import seen_by
+from accounts.selectors import name_of
 from rebalancer.states import Status
 
-from .tabs import DOLLARS, name_of
+from .tabs import DOLLARS
 
 COUNTED_BY_STATUS = {"unable": Status.UNABLE_TO_CHECK, "attention": Status.NEED_EXTRA_ATTENTION}
 

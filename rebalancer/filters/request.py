@@ -13,11 +13,10 @@ from accounts.listing.filters import (
     TextFilter,
 )
 from accounts.models import LotMethod, TaxStatus
+from accounts.selectors import name_of
 from rebalancer import selectors
 from rebalancer.models import Entry
 from rebalancer.states import EntryState
-
-from .tabs import name_of
 
 WEIGHT = DecimalField(max_digits=20, decimal_places=6)
 

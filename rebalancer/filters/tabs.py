@@ -5,8 +5,7 @@ from datetime import timedelta
 from functools import reduce
 from operator import or_
 
-from django.db.models import Case, CharField, DecimalField, F, Q, QuerySet, Value, When
-from django.db.models.functions import Coalesce, Concat, NullIf, Trim
+from django.db.models import Case, DecimalField, F, Q, QuerySet, When
 from django.utils import timezone
 
 from accounts.listing.filters import (
@@ -24,6 +23,7 @@ from accounts.listing.filters import (
     Tile,
 )
 from accounts.models import Account, LotMethod, TaxStatus
+from accounts.selectors import name_of
 from rebalancer import selectors
 from rebalancer.models import Batch
 from rebalancer.selectors import TILES
@@ -57,12 +57,6 @@ def batch_rows(user, batches) -> QuerySet[Batch]:
 def history_rows(user) -> QuerySet[Batch]:
     """The ended requests."""
     return selectors.history(user).annotate(opener=name_of("opened_by"), ender=name_of("ended_by"))
-
-
-def name_of(person) -> Coalesce:
-    """A person's name as the product shows it: the full name, else the user name; empty for nobody."""
-    full = Trim(Concat(f"{person}__first_name", Value(" "), f"{person}__last_name"))
-    return Coalesce(NullIf(full, Value("")), F(f"{person}__username"), output_field=CharField())
 
 
 # --- the queue ------------------------------------------------------------------------------------------------

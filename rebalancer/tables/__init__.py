@@ -4,11 +4,11 @@ from .accounts import STATUS_BADGES, AccountsTable, LotTable, TransactionTable
 from .analysis import AnalysisTable
 from .center import CenterTable, portfolio_columns, portfolio_rows
 from .request import ENTRY_BADGES, OUT_OF_PLAY, RequestTable
-from .tabs import RESULT_BADGES, HistoryTable, PendingTable, QueueTable, TitledColumn
+from .tabs import RESULT_BADGES, HistoryTable, PendingTable, QueueTable
 from .tickers import TICKER_COLUMNS, ticker_rows
 
 __all__ = [
     "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "STATUS_BADGES", "TICKER_COLUMNS", "AccountsTable", "AnalysisTable",
-    "CenterTable", "HistoryTable", "LotTable", "PendingTable", "QueueTable", "RequestTable", "TitledColumn",
-    "TransactionTable", "portfolio_columns", "portfolio_rows", "ticker_rows",
+    "CenterTable", "HistoryTable", "LotTable", "PendingTable", "QueueTable", "RequestTable", "TransactionTable",
+    "portfolio_columns", "portfolio_rows", "ticker_rows",
 ]  # fmt: skip

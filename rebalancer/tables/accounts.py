@@ -9,13 +9,16 @@ from accounts.listing.tables import (
     MomentColumn,
     MoneyColumn,
     NumberColumn,
+    PriceColumn,
+    QuantityColumn,
+    TitledColumn,
 )
 from accounts.models import Transaction
 from rebalancer.recommended import sleeve_words
 from rebalancer.states import Status
 from tax.selectors import days_to_long_term
 
-from .tabs import QueueTable, TitledColumn
+from .tabs import QueueTable
 
 STATUS_BADGES = {
     Status.NO_PORTFOLIO: "quiet",
@@ -49,18 +52,6 @@ class AccountsTable(QueueTable):
 
 
 # --- the lists of one account ---------------------------------------------------------------------------------
-
-
-class QuantityColumn(NumberColumn):
-    """Shares, with as many places as they have."""
-
-    def worded(self, value):
-        return figures.quantity_text(value)
-
-
-class PriceColumn(NumberColumn):
-    def worded(self, value):
-        return figures.price_text(value)
 
 
 def term(row):

@@ -4,14 +4,22 @@ from accounts.listing import figures
 from accounts.listing.drift import drift_svg
 from accounts.listing.figures import MODEL, band_text, percent_text, sleeve_text
 from accounts.listing.markup import markup
-from accounts.listing.tables import ChoiceColumn, Column, CountColumn, ListTable, MoneyColumn, PointsColumn
+from accounts.listing.tables import (
+    ChoiceColumn,
+    Column,
+    CountColumn,
+    ListTable,
+    MoneyColumn,
+    PointsColumn,
+    TitledColumn,
+)
 from accounts.models import TaxStatus
 from rebalancer.analysis import ABOVE, BELOW, CASH, CASH_WORDS, why_kept
 from rebalancer.recommended import share_of_band
 from rebalancer.states import EntryState
 
 from .request import ENTRY_BADGES, FURTHEST, account_link
-from .tabs import BANDS_SHOWN, NO_BAND, TitledColumn
+from .tabs import BANDS_SHOWN, NO_BAND
 
 CASH_FIELDS = ("managed_value", "cash_before", "cash_after", "cash_target", "cash_lower", "cash_upper")
 

@@ -4,9 +4,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from accounts.listing import figures
-from accounts.listing.tables import Column, CountColumn, ListTable, MomentColumn, MoneyColumn, PercentColumn
-
-from .tabs import TitledColumn
+from accounts.listing.tables import (
+    Column,
+    CountColumn,
+    ListTable,
+    MomentColumn,
+    MoneyColumn,
+    PercentColumn,
+    TitledColumn,
+)
 
 
 def linked(address):

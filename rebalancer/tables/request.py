@@ -12,12 +12,11 @@ from accounts.listing.tables import (
     MoneyColumn,
     PercentColumn,
     PointsColumn,
+    TitledColumn,
     badge,
 )
 from accounts.models import LotMethod, TaxStatus
 from rebalancer.states import EntryState
-
-from .tabs import TitledColumn
 
 ENTRY_BADGES = {
     EntryState.PROPOSED: "up",

@@ -19,6 +19,7 @@ from accounts.listing.tables import (
     NumberColumn,
     PercentColumn,
     PointsColumn,
+    TitledColumn,
     badge,
 )
 from accounts.models import LotMethod, TaxStatus
@@ -58,15 +59,6 @@ def conditions(row):
 
 def conditions_text(row):
     return "; ".join(name for tile, name in TILES.items() if row[f"check_row__{tile}"])
-
-
-class TitledColumn(Column):
-    """Text that may be cut short in the table, whole on hover."""
-
-    css = "clip"
-
-    def worded(self, value):
-        return markup('<span title="{0}">{0}</span>', value) if value else figures.UNKNOWN
 
 
 class QueueTable(ListTable):
