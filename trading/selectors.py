@@ -20,13 +20,13 @@ def has_no_open_order(account: str = "pk") -> Q:
     return Q(~Exists(allocations)) & Q(~Exists(moves))
 
 
-def accounts_with_open_orders(account_pks) -> set[int]:
-    """Those of these accounts that have an open order."""
-    return set(
-        Allocation.objects.filter(account__in=account_pks, is_open=True)
-        .values_list("account", flat=True)
-        .union(FlatMove.objects.filter(account__in=account_pks, is_open=True).values_list("account", flat=True))
-    )
+def accounts_with_open_orders(account_pks, but_of: int | None = None) -> set[int]:
+    """Those of these accounts that have an open order; where a ticket's id is given, one of another ticket."""
+    allocations = Allocation.objects.filter(account__in=account_pks, is_open=True)
+    moves = FlatMove.objects.filter(account__in=account_pks, is_open=True)
+    if but_of is not None:
+        allocations, moves = allocations.exclude(order__ticket=but_of), moves.exclude(ticket=but_of)
+    return set(allocations.values_list("account", flat=True).union(moves.values_list("account", flat=True)))
 
 
 def accounts_ordered_for(rows: QuerySet) -> set[int]:

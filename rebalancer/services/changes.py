@@ -6,7 +6,7 @@ An account is compared by its fingerprint; where that differs, the lines and gro
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import numpy as np
@@ -19,6 +19,7 @@ from accounts.money import MICRO
 from rebalancer.loading import Loaded
 from rebalancer.models import Batch, Entry, PositionLine
 from rebalancer.states import BatchState, EntryState
+from trading.models import Allocation
 from trading.selectors import accounts_with_open_orders
 
 from .eligibility import CLOSED
@@ -66,11 +67,26 @@ def unmark(batch: Batch) -> None:
 
 def since_proposing(batch: Batch) -> list[LeftOut]:
     """The open accounts that are no longer what their proposals rest on, by number, each with what has changed."""
+    return _changed(batch, Entry.objects.filter(batch=batch, state=EntryState.PROPOSED))
+
+
+def since_approving(batch: Batch) -> list[LeftOut]:
+    """The same of the accounts that have something to trade in the batch's ticket, after its approval.
+
+    What is not traded any more, because the account is left out, is not compared. What approval itself did, the
+    ticket's own orders and the portfolio it assigned, is no change.
+    """
+    traded = Allocation.objects.filter(order__ticket=batch.ticket_id, is_open=True, quantity__gt=0)
+    entries = Entry.objects.filter(batch=batch, state=EntryState.COMPLETE, account__in=traded.values("account"))
+    return _changed(batch, entries)
+
+
+def _changed(batch, entries):
     changed: list[LeftOut] = []
-    entries = list(Entry.objects.filter(batch=batch, state=EntryState.PROPOSED).defer("basis").order_by("account"))
+    entries = list(entries.defer("basis").order_by("account"))
     for first in range(0, len(entries), ACCOUNTS_AT_ONCE):
         chunk = entries[first : first + ACCOUNTS_AT_ONCE]
-        loaded, stopped = load_entries(batch, chunk), _stopped(chunk)
+        loaded, stopped = _as_proposed(chunk, load_entries(batch, chunk)), _stopped(chunk, batch.ticket_id)
         found = loaded.fingerprints()
         differ = [one.pk for one in chunk if one.account_id in stopped or found.get(one.account_id) != one.fingerprint]
         if differ:
@@ -78,11 +94,29 @@ def since_proposing(batch: Batch) -> list[LeftOut]:
     return sorted(changed, key=lambda one: one.account_number)
 
 
-def _stopped(entries):
-    """{account id: why nothing may be ordered for it now, whatever it holds}."""
+def _as_proposed(entries, loaded):
+    """The accounts as loaded; one that has been assigned the portfolio it was proposed for, by the approval, has the
+    one it had before."""
+    had = {entry.account_id: entry for entry in entries if entry.assigns_portfolio and entry.before_approval}
+    if not had:
+        return loaded
+    before = dict(Entry.objects.filter(pk__in=[one.pk for one in had.values()]).values_list("account", "basis"))
+
+    def seen(fact):
+        entry, basis = had.get(fact["pk"]), before.get(fact["pk"]) or {}
+        assigned = entry is not None and fact["portfolio_id"] == entry.portfolio_id
+        return {**fact, "portfolio_id": basis["portfolio_id"]} if assigned and "portfolio_id" in basis else fact
+
+    refused = {pk: seen(fact) for pk, fact in loaded.refused_facts.items()}
+    return replace(loaded, facts=[seen(fact) for fact in loaded.facts], refused_facts=refused)
+
+
+def _stopped(entries, ticket):
+    """{account id: why nothing may be ordered for it now, whatever it holds}; orders of `ticket` stop nothing."""
     closed = Entry.objects.filter(pk__in=[one.pk for one in entries], account__is_open=False)
     pks = [one.account_id for one in entries]
-    ordered = dict.fromkeys(accounts_with_open_orders(pks), "it has an open order now")
+    words = "it has an open order now" if ticket is None else "it has another open order now"
+    ordered = dict.fromkeys(accounts_with_open_orders(pks, but_of=ticket), words)
     return late(pks) | ordered | dict.fromkeys(closed.values_list("account", flat=True), CLOSED)
 
 
