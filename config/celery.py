@@ -1,4 +1,4 @@
-"""The message queue's side: one Celery app, and the two beats that everything timed hangs on."""
+"""The message queue's side: one Celery app, and the beats that everything timed hangs on."""
 
 import os
 
@@ -14,4 +14,5 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "tick": {"task": "rebalancer.tasks.tick", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "rebalancer.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "prices": {"task": "trading.tasks.refresh_prices", "schedule": 10.0, "options": {"expires": 10}},
 }

@@ -3,11 +3,14 @@
 from datetime import timedelta
 
 from django.core.cache import cache
+from django.db.models import Subquery
 from django.utils import timezone
 
 from accounts.listing import figures
 from accounts.models import Price
+from accounts.selectors import MAY_BE_USED
 from rebalancer import selectors
+from trading.models import MarketSettings
 
 KEPT = 10  # seconds
 OLD = timedelta(days=4)  # longer than a weekend with a holiday; whether one account's prices are usable its check says
@@ -23,11 +26,20 @@ def frame(request):
 
 
 def _read():
-    newest = Price.objects.order_by("-as_of").values_list("as_of", "source").first()
-    as_of, source = newest or (None, "")
-    waiting = "Work is waiting: nothing has taken it up for a while. What was asked for is stored and will be done."
-    banners = [{"kind": "warn", "words": waiting}] if selectors.work_is_waiting() else []
-    return {"as_of": as_of, "source": source, "banners": banners}
+    newest = Price.objects.filter(state__in=MAY_BE_USED).order_by("-as_of")
+    as_of, source = (Subquery(newest.values(name)[:1]) for name in ("as_of", "source"))
+    market = MarketSettings.objects.annotate(as_of=as_of, source=source).values("as_of", "source", "feed_trouble")
+    found = market.filter(pk=1).first() or {"as_of": None, "source": "", "feed_trouble": ""}
+    return {"as_of": found["as_of"], "source": found["source"], "banners": list(_banners(found["feed_trouble"]))}
+
+
+def _banners(feed_trouble):
+    """What concerns everybody: work that nobody takes up, and a feed that does not answer."""
+    if selectors.work_is_waiting():
+        waiting = "Work is waiting: nothing has taken it up for a while. What was asked for is stored and will be done."
+        yield {"kind": "warn", "words": waiting}
+    if feed_trouble:
+        yield {"kind": "warn", "words": f"There are no new prices. {feed_trouble} The last ones stay, with their age."}
 
 
 def _pill(as_of, source):

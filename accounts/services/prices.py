@@ -20,6 +20,10 @@ SELECT price.* FROM accounts_security security CROSS JOIN LATERAL (
     ORDER BY as_of DESC, id DESC LIMIT 2
 ) price WHERE security.id = ANY(%s)
 """
+KNOWN = """
+SELECT price.* FROM unnest(%s::bigint[], %s::timestamptz[], %s::text[]) AS quote(security_id, as_of, source)
+JOIN accounts_price price USING (security_id, as_of, source)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,21 @@ def reject_price(price, by):
         _decide(price, Price.State.REJECTED, by)
 
 
+def set_aside(source):
+    """Reject what there is of a source, and ask for checks of the accounts concerned; return how many.
+
+    For a source that no longer counts, whatever the time of its quotes.
+    """
+    with command(None, "prices.set_aside"):
+        shadows = Price.objects.filter(source=source).exclude(state=Price.State.REJECTED)
+        securities = set(shadows.values_list("security", flat=True))
+        count = shadows.update(state=Price.State.REJECTED)
+        if count:
+            audit.record(None, "prices.set_aside", source=source, count=count)
+            want_checks_of(Security.objects.filter(pk__in=securities))
+        return count
+
+
 def _decide(price, state, by):
     require_role(by, Role.OPERATIONS, Role.ADMINISTRATOR)
     if not Price.objects.filter(pk=price.pk, state=Price.State.QUESTIONED).update(state=state):
@@ -90,10 +109,8 @@ def _decide(price, state, by):
 
 def _known(quotes):
     """The price stored for each (security, as of, source) among the quotes."""
-    if not quotes:
-        return {}
-    times = [quote.as_of for quote in quotes]
-    rows = Price.objects.filter(security__in={q.security_id for q in quotes}, as_of__range=(times[0], times[-1]))
+    columns = [[getattr(quote, name) for quote in quotes] for name in ("security_id", "as_of", "source")]
+    rows = Price.objects.raw(KNOWN, columns) if quotes else []
     return {(row.security_id, row.as_of, row.source): row.price for row in rows}
 
 

@@ -1,13 +1,18 @@
 """The drift analysis with its run record: nightly, on demand, and for the accounts of which a check is wanted."""
 
+import logging
 from collections.abc import Callable
 from datetime import date, datetime
 
 from accounts.models import Account, Firm, RunRecord
 from rebalancer import selectors
 from trading import sessions
+from trading.feeds.base import FeedDown
+from trading.services import quotes
 
 from . import checks, days, runs
+
+log = logging.getLogger(__name__)
 
 KIND = RunRecord.Kind.ANALYSIS
 RECHECKED_AT_ONCE = 5000
@@ -29,12 +34,31 @@ def analysis_due(now: datetime | None = None) -> date | None:
 
 
 def nightly(day: date) -> dict[str, int] | None:
-    """The chain of that business day: the end of day, unless it was run, then the analysis. None when it was run."""
+    """The chain of that business day: prices, the end of day, unless these were run, then the analysis.
+
+    None when it was run. Without an answer of the feed it goes on, and prices that are too old stop their accounts.
+    """
     record = runs.start(KIND, day, scheduled=True)
     if record is None:
         return None
+    _prices(day)
     days.end_of_day_if_due()
     return _run(record, None, None)
+
+
+def _prices(day):
+    """The step of prices: what the feed says now; of quotes of earlier days the last ones stay."""
+    record = runs.start(RunRecord.Kind.PRICES, day, scheduled=True)
+    if record is None:
+        return
+    try:
+        with runs.recorded(record):
+            dropped = quotes.prune()
+            counts = quotes.refresh()
+            runs.close(record, RunRecord.State.DONE, counts={**counts.as_dict(), "pruned": dropped})
+    except FeedDown as down:
+        RunRecord.objects.filter(pk=record.pk).update(errors=[str(down)])
+        log.warning("The night's prices are missing: %s", down)
 
 
 def _run(record, as_of, progress):

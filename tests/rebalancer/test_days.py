@@ -205,7 +205,7 @@ class TestAnalysis:
         assert sum(counts[status] for status in Status.labels) == 3
         assert analysing.nightly(day) is None
         kinds = RunRecord.objects.order_by("pk").values_list("kind", "state", "scheduled")
-        assert list(kinds) == [("analysis", "done", True), ("end_of_day", "done", True)]
+        assert list(kinds) == [(kind, "done", True) for kind in ("analysis", "prices", "end_of_day")]
         record = RunRecord.objects.get(kind="analysis")
         assert (record.done, record.total, record.counts) == (3, 3, counts)
 
