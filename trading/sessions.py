@@ -4,6 +4,7 @@ A session is a day on which the market is open; it is completed at its close (ea
 it takes a second to load, so it is reached by the dotted path `settings.MARKET_CALENDAR`, when first asked.
 """
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -16,16 +17,63 @@ from accounts.models import Firm
 
 KNOWN_FROM, KNOWN_TO = date(1990, 1, 1), date(2100, 12, 31)
 
-# Zones of the calendars most firms choose, so that today's date needs no library; any other calendar is asked.
-ZONES = {
-    "XNYS": "America/New_York",
-    "XNAS": "America/New_York",
-    "XTSE": "America/Toronto",
-    "XLON": "Europe/London",
-    "XETR": "Europe/Berlin",
-    "XPAR": "Europe/Paris",
-    "XSWX": "Europe/Zurich",
+# The zone of each market of accounts.rules.MARKETS, so that today's date and a page's hours need no library.
+_MARKETS_OF = {
+    "Africa/Johannesburg": "XJSE",
+    "America/Argentina/Buenos_Aires": "XBUE",
+    "America/Lima": "XLIM",
+    "America/Mexico_City": "XMEX",
+    "America/New_York": "XBOG XNAS XNYS",
+    "America/Santiago": "XSGO",
+    "America/Sao_Paulo": "BVMF",
+    "America/Toronto": "XTSE",
+    "Asia/Almaty": "AIXK",
+    "Asia/Bangkok": "XBKK",
+    "Asia/Hong_Kong": "XHKG",
+    "Asia/Jakarta": "XIDX",
+    "Asia/Karachi": "XKAR",
+    "Asia/Kolkata": "XBOM",
+    "Asia/Kuala_Lumpur": "XKLS",
+    "Asia/Manila": "XPHS",
+    "Asia/Riyadh": "XSAU",
+    "Asia/Seoul": "XKRX",
+    "Asia/Shanghai": "XSHG",
+    "Asia/Singapore": "XSES",
+    "Asia/Taipei": "XTAI",
+    "Asia/Tokyo": "XTKS",
+    "Atlantic/Bermuda": "XBDA",
+    "Atlantic/Reykjavik": "XICE",
+    "Australia/Sydney": "XASX",
+    "Europe/Amsterdam": "XAMS",
+    "Europe/Berlin": "XETR XEUR XFRA XSTU",
+    "Europe/Bratislava": "XBRA",
+    "Europe/Brussels": "XBRU XDUS XHAM",
+    "Europe/Budapest": "XBUD",
+    "Europe/Copenhagen": "XCSE",
+    "Europe/Dublin": "XDUB",
+    "Europe/Helsinki": "XHEL",
+    "Europe/Istanbul": "XIST",
+    "Europe/Lisbon": "XLIS",
+    "Europe/Ljubljana": "XLJU",
+    "Europe/London": "XLON",
+    "Europe/Luxembourg": "XLUX",
+    "Europe/Madrid": "XMAD",
+    "Europe/Moscow": "XMOS",
+    "Europe/Oslo": "XOSL",
+    "Europe/Paris": "XPAR",
+    "Europe/Prague": "XPRA",
+    "Europe/Riga": "XRIS",
+    "Europe/Rome": "XMIL",
+    "Europe/Stockholm": "XSTO",
+    "Europe/Tallinn": "XTAL",
+    "Europe/Vienna": "XWBO",
+    "Europe/Vilnius": "XLIT",
+    "Europe/Warsaw": "XWAR",
+    "Europe/Zagreb": "XZAG",
+    "Europe/Zurich": "XSWX",
+    "Pacific/Auckland": "XNZE",
 }
+ZONES = {market: zone for zone, markets in _MARKETS_OF.items() for market in markets.split()}
 
 
 class UnknownDay(ValueError):
@@ -57,8 +105,12 @@ def _known(calendar, day):
 
 def zone() -> ZoneInfo:
     """The market's time zone."""
-    name = Firm.current().market_calendar
-    return ZoneInfo(ZONES.get(name) or _calendar(name).tz.key)
+    return zone_of(Firm.current().market_calendar)
+
+
+def zone_of(market: str) -> ZoneInfo:
+    """The time zone of the market with this calendar."""
+    return ZoneInfo(ZONES[market])
 
 
 def today(now: datetime | None = None) -> date:
@@ -91,6 +143,32 @@ def session_close(day: date) -> datetime:
     if not calendar.is_session(known):
         raise UnknownDay(f"The market is closed on {day}.")
     return calendar.session_close(known).to_pydatetime()
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """A session's hours (UTC). Where the market rests at noon, that belongs to the session."""
+
+    opens_at: datetime
+    closes_at: datetime
+    is_early_close: bool
+
+
+def hours_between(market: str, first: date, last: date) -> dict[date, Hours | None]:
+    """Every day from first to last, as far as the market's calendar knows them; None on days without a session."""
+    calendar = _calendar(market)
+    first = max(first, calendar.first_session.date())
+    last = min(last, calendar.last_session.date())
+    days = {first + timedelta(days=ahead): None for ahead in range((last - first).days + 1)}
+    early = set(calendar.early_closes)
+    return days | {
+        session.date(): Hours(
+            calendar.session_open(session).to_pydatetime(),
+            calendar.session_close(session).to_pydatetime(),
+            session in early,
+        )
+        for session in (calendar.sessions_in_range(first.isoformat(), last.isoformat()) if days else ())
+    }
 
 
 def last_completed_session(now: datetime | None = None) -> date:

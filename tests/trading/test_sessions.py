@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import exchange_calendars
 import pytest
 
+from accounts.rules import MARKETS
 from tests.factories import firm
 from trading import sessions
 
@@ -87,10 +88,15 @@ def test_the_firm_chooses_the_calendar():
     firm(market_calendar="XLON")
     assert sessions.is_session(THANKSGIVING)
     assert sessions.zone() == ZoneInfo("Europe/London")
-    firm(market_calendar="XTKS")  # not among the zones known by heart
+    firm(market_calendar="XTKS")
     assert sessions.zone() == ZoneInfo("Asia/Tokyo")
+
+
+def test_the_zone_of_every_market_is_known_by_heart():
+    assert set(sessions.ZONES) == MARKETS
 
 
 @pytest.mark.parametrize("name", sorted(sessions.ZONES))
 def test_zones_known_by_heart_are_the_librarys(name):
-    assert exchange_calendars.get_calendar(name).tz.key == sessions.ZONES[name]
+    few = {"start": "2025-01-06", "end": "2025-02-07"}
+    assert exchange_calendars.get_calendar(name, **few).tz.key == sessions.ZONES[name]
