@@ -11,7 +11,7 @@ from accounts.imports.table import BookFile, Column, suspects
 from accounts.imports.values import QUANTITY, longest, numbers
 from accounts.models import Sleeve
 from tax.models import Lot
-from tax.services import replace_lots
+from tax.services.lots import replace_lots
 
 # A known lot that is not, or not only, in the managed sleeve: its parts, the managed one last.
 KNOWN_ELSEWHERE = """

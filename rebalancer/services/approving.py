@@ -17,6 +17,7 @@ from rebalancer.models import Batch, Check, Entry, LotLine, TradeLine
 from rebalancer.states import BatchState, EntryState
 from trading import sessions
 from trading.services import staging as trading
+from trading.services.flat_moves import book_moves_without_orders
 from trading.services.staging import Block, Move, Part, Sold
 from trading.states import Side
 
@@ -109,7 +110,7 @@ def _stage_and_complete(batch_id):
     _keep_what_was(proposed)
     _mark_rebalanced(batch, proposed)
     moved = proposed.move(EntryState.PROPOSED, EntryState.COMPLETE)
-    trading.book_moves_without_orders(ticket)
+    book_moves_without_orders(ticket)
     ended = {"ticket": ticket, "ended_at": timezone.now(), "ended_by": batch.approved_by}
     assert Batch.objects.filter(pk=batch.pk).move(BatchState.APPROVING, BatchState.COMPLETE, **ended)
     audit.record(batch.approved_by, "batch.completed", batch, accounts=moved, ticket=ticket.pk)

@@ -14,7 +14,7 @@ from rebalancer.models import Batch, Check, TradeLine
 from rebalancer.services import approving, batches
 from rebalancer.states import BatchState, EntryState, Source, Status
 from tax.models import Lot
-from tax.services import replace_lots
+from tax.services.lots import replace_lots
 from tests import factories as make
 from trading import sessions
 from trading.models import Allocation, FlatMove, Order, OrderEvent, Ticket

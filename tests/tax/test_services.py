@@ -13,7 +13,8 @@ from accounts.models import Account, Position
 from accounts.services.refusals import Refused
 from tax.models import Lot
 from tax.selectors import lots
-from tax.services import move_lots, replace_lots
+from tax.services.lots import replace_lots
+from tax.services.moving import move_lots
 from tests import factories as make
 
 pytestmark = pytest.mark.django_db

@@ -12,6 +12,7 @@ from tests import factories as make
 from trading import selectors
 from trading.models import Allocation, FlatMove, Order, OrderEvent
 from trading.services import staging as services
+from trading.services.flat_moves import book_moves_without_orders
 from trading.services.staging import Block, Move, Part
 from trading.states import ENDED, ORDER_MOVES, OrderState, Side
 
@@ -92,8 +93,8 @@ def test_what_was_staged_later_or_sent_is_not_cancelled(account):
 
 def test_moves_without_orders_are_booked_once(account, core):
     ticket = stage(moves=[move(account, core)])
-    assert services.book_moves_without_orders(ticket) == 1
-    assert services.book_moves_without_orders(ticket) == 0
+    assert book_moves_without_orders(ticket) == 1
+    assert book_moves_without_orders(ticket) == 0
     held = dict(Position.objects.values_list("sleeve__kind", "quantity"))
     assert held == {"managed": 5, "model": 3}
     assert FlatMove.objects.get().booked_at
@@ -102,7 +103,7 @@ def test_moves_without_orders_are_booked_once(account, core):
 def test_moves_wait_for_the_orders_of_their_account(account, core):
     other = make.account("A2")
     ticket = stage(account, moves=[move(account, core), move(other, core)])
-    assert services.book_moves_without_orders(ticket) == 1
+    assert book_moves_without_orders(ticket) == 1
     assert FlatMove.objects.get(account=account).is_open
 
 

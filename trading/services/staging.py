@@ -1,4 +1,4 @@
-"""Writes of orders: staging them, calling them off, and booking the moves that need no order."""
+"""Writes of orders: staging them and calling them off."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,7 +10,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, Security
-from tax import services as tax
 from trading.models import Allocation, FlatMove, Order, OrderEvent, Route, Ticket
 from trading.states import Algorithm, OrderState, Side
 
@@ -128,24 +127,6 @@ def _flat_move(ticket, move):
 
 def _write(model, rows):
     model.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
-
-
-@transaction.atomic
-def book_moves_without_orders(ticket: Ticket) -> int:
-    """Book the open flat moves of accounts that have no order in the ticket, once; return how many."""
-    moves = (
-        FlatMove.objects.select_for_update(of=("self",))
-        .filter(ticket=ticket, is_open=True)
-        .exclude(account__in=Allocation.objects.filter(order__ticket=ticket).values("account"))
-        .select_related("account", "security", "source", "target")
-        .order_by("pk")
-    )
-    booked = []
-    for move in moves:
-        tax.move_lots(move.account, move.security, move.source, move.target, move.quantity)
-        booked.append(move.pk)
-    FlatMove.objects.filter(pk__in=booked).update(is_open=False, booked_at=timezone.now())
-    return len(booked)
 
 
 @transaction.atomic

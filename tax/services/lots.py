@@ -1,17 +1,13 @@
-"""The only writer of lots and positions: a position is the sum of its lots, always."""
+"""Lots as a custodian delivers them.
 
-from decimal import Decimal
+The modules beside it are the only writers of lots and positions: a position is the sum of its lots, always.
+"""
 
 from django.db import transaction
-from django.db.models import Sum
 
 from accounts.imports.copying import arrive, execute, fetch
-from accounts.models import Account, Position
-from accounts.money import amount, plain
-from accounts.services.refusals import Refused
+from accounts.models import Account
 from tax.models import Lot
-
-# --- lots as a custodian delivers them ----------------------------------------------------------------------------
 
 ARRIVING = {
     "account_id": "bigint", "sleeve_id": "bigint", "security_id": "bigint", "lot_id": 'text COLLATE "C"',
@@ -71,81 +67,13 @@ def replace_lots(account_pks, rows):
     return count
 
 
-# --- shares that change the sleeve --------------------------------------------------------------------------------
-
 LONGEST_ID = Lot._meta.get_field("lot_id").max_length or 0
 
 
-@transaction.atomic
-def move_lots(account, security, source, target, quantity):
-    """Move shares of a security from one sleeve of an account to another, oldest lots first, with cost and date.
-
-    A lot of which only a part goes is split: the part takes cost × part / quantity, rounded half up to the cent, the
-    rest keeps what is left. Raises Refused when the source holds less than `quantity` (Decimal shares, above 0).
-    """
-    assert quantity > 0, "a move has shares"
-    assert source != target, "a move has two sleeves"
-    Account.objects.select_for_update(no_key=True, of=("self",)).get(pk=account.pk)
-    lots = Lot.objects.select_for_update().filter(account=account, security=security)
-    leaving = list(lots.filter(sleeve=source).order_by("acquired_on", "lot_id"))
-    there = {lot.lot_id: lot for lot in lots.filter(sleeve=target)}
-    held = sum((lot.quantity for lot in leaving), Decimal(0))
-    if held < quantity:
-        raise Refused(
-            f"Account {account.number} holds {plain(held)} {security} in its sleeve {source}: "
-            f"{plain(quantity)} can't be moved."
-        )
-    for lot in leaving:
-        part = min(lot.quantity, quantity)
-        if not part:
-            break
-        _move(lot, part, target, there)
-        quantity -= part
-    for sleeve in (source, target):
-        _sum_up(account, security, sleeve)
-    Account.objects.filter(pk=account.pk).want_check()
-
-
-def _move(lot, part, target, there):
-    """Move a part of a lot, or all of it, to the target sleeve; `there` are the lots of that sleeve by id."""
-    cost = None if lot.total_cost is None else amount(lot.total_cost * part / lot.quantity)
-    _take_off(lot, part, cost)
-    same = there.get(lot.lot_id)
-    if same and same.acquired_on == lot.acquired_on and (same.total_cost is None) == (cost is None):
-        same.quantity += part
-        same.total_cost = None if cost is None else same.total_cost + cost
-        same.save()
-        return
-    lot_id = _free_id(lot.lot_id, there)
-    there[lot_id] = Lot.objects.create(
-        account_id=lot.account_id, sleeve=target, security_id=lot.security_id, lot_id=lot_id, quantity=part,
-        total_cost=cost, acquired_on=lot.acquired_on,
-    )  # fmt: skip
-
-
-def _take_off(lot, part, cost):
-    if part == lot.quantity:
-        lot.delete()
-        return
-    lot.quantity -= part
-    lot.total_cost = None if cost is None else lot.total_cost - cost
-    lot.save()
-
-
-def _free_id(lot_id, taken):
+def free_id(lot_id, taken):
     """The lot id, or, where it is taken by another lot, with the lowest free number after it: "L7 (2)"."""
     number, free = 2, lot_id
     while free in taken:
         mark = f" ({number})"
         free, number = lot_id[: LONGEST_ID - len(mark)] + mark, number + 1
     return free
-
-
-def _sum_up(account, security, sleeve):
-    """Make the position the sum of its lots again."""
-    at = {"account": account, "security": security, "sleeve": sleeve}
-    held = Lot.objects.filter(**at).aggregate(held=Sum("quantity"))["held"]
-    if held:
-        Position.objects.update_or_create(**at, defaults={"quantity": held})
-    else:
-        Position.objects.filter(**at).delete()
