@@ -71,7 +71,7 @@ def _when(at):
 def lock(ticket: Ticket, *, by) -> Ticket:
     """The ticket as it is now, its row held until the transaction ends; MayNotConfirm or TooLate where it is not for
     this person, or not any more, to confirm. The end of the day holds the same row."""
-    ticket = Ticket.objects.select_for_update(of=("self",)).select_related("confirmed_by").get(pk=ticket.pk)
+    ticket = Ticket.objects.select_for_update().get(pk=ticket.pk)  # who confirmed it is read when it is held
     if why := why_not(by, ticket):
         raise MayNotConfirm(why)
     if happened := what_happened(ticket):
