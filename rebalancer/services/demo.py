@@ -14,6 +14,7 @@ from accounts.services.prices import Quote, store_prices
 from rebalancer.book.demo import HOLDINGS, DemoBook, number
 from rebalancer.services import analysing, deliveries
 from trading.models import MarketSettings
+from trading.services.market_days import keep_days
 from trading.sessions import last_completed_session
 
 PASSWORD = "rebalance-demo"
@@ -41,6 +42,7 @@ def seed(progress=None):
     with transaction.atomic():
         _people()
         MarketSettings.objects.update(**PAPER_MARKET)
+        keep_days()
         _deliver(DemoBook(last_completed_session()), progress)
     analysing.analyse()
     return True

@@ -10,6 +10,7 @@ from rebalancer.models import Check
 from rebalancer.services.demo import PASSWORD, PEOPLE
 from rebalancer.states import Source, Status
 from tax.models import Lot
+from trading import hours
 
 pytestmark = pytest.mark.django_db
 
@@ -43,6 +44,10 @@ def test_the_book_has_lots_restrictions_and_simulated_prices(sign_ins):
     advised = Account.objects.exclude(advisor=None).values_list("advisor__username").annotate(n=Count("pk"))
     assert sorted(name for name, _ in advised) == ["advisor1", "advisor2", "advisor3"]
     assert min(count for _, count in advised) >= 15
+
+
+def test_the_markets_hours_are_known_at_once(sign_ins):
+    assert hours.standing().known
 
 
 def test_people_sign_in_with_what_is_printed(sign_ins, client):

@@ -47,6 +47,7 @@ class Paper:
 
     can_cancel = True
     takes_lots = True
+    is_live = True
 
     def submit(self, order: Instruction, now: datetime | None = None) -> Report:
         market, now = _reached(), now or timezone.now()
@@ -246,7 +247,8 @@ def _catch_up(written, now):
     fills = [_fill(row, place) for row in rows for place in range(written[row.pk], _due(row, now))]
     PaperFill.objects.bulk_create(fills, ignore_conflicts=True)
     for row in rows:
-        row.state, row.words = _state(row, now), _words(row, now)
+        row.state = _state(row, now)
+        row.words = _words(row, now)
     PaperOrder.objects.bulk_update(rows, ["state", "words"], batch_size=500)
 
 
