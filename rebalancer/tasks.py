@@ -7,6 +7,7 @@ from celery import shared_task
 
 from accounts.tasks import enqueue
 from rebalancer.services import analysing, batches, days, upkeep
+from trading.services import market_days
 
 PATIENCE = 240.0  # seconds after which a proposing task makes room for others
 
@@ -44,7 +45,8 @@ def recheck():
 
 @shared_task
 def tick():
-    """Once a minute: start what is due."""
+    """Once a minute: write the market's days that are missing, start what is due."""
+    market_days.keep_days()
     due = upkeep.due()
     if due.end_of_day:
         enqueue(end_day)

@@ -13,7 +13,7 @@ from rebalancer.services import batches, proposing
 from rebalancer.states import BatchState, EntryState, Logic
 from tests import factories as make
 from tests.processes import Beat, empty_broker, eventually
-from trading import sessions
+from trading import hours, sessions
 from trading.models import Order, Ticket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +81,7 @@ def test_the_tick_ends_the_day_at_the_firms_time(worker, many, desk):
     make.firm(end_of_day_at=a_minute_ago.time())
     tasks.tick.delay()
     tasks.tick.delay()
+    eventually(lambda: hours.standing().known)
     eventually(is_in(batch, BatchState.CANCELLED))
     assert Batch.objects.get().get_ended_how_display() == "end of day"
     eventually(lambda: RunRecord.objects.filter(kind="end_of_day", state="done").exists())
