@@ -41,9 +41,10 @@ def at(mapping, key):
     return mapping.get(key, "")
 
 
-def address(name):
+@register.simple_tag
+def address(name, *args):
     """The address of that name, or "" where the product has no such page."""
     try:
-        return reverse(name)
+        return reverse(name, args=args)
     except NoReverseMatch:
         return ""
