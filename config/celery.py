@@ -14,5 +14,6 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "tick": {"task": "rebalancer.tasks.tick", "schedule": 60.0, "options": {"expires": 60}},
     "sweep": {"task": "rebalancer.tasks.sweep", "schedule": 15.0, "options": {"expires": 15}},
+    "watch": {"task": "trading.tasks.watch", "schedule": 5.0, "options": {"expires": 5}},
     "prices": {"task": "trading.tasks.refresh_prices", "schedule": 10.0, "options": {"expires": 10}},
 }

@@ -4,7 +4,7 @@ changes nothing."""
 from celery import shared_task
 
 from trading.feeds.base import FeedDown
-from trading.services import quotes
+from trading.services import quotes, transmitting, watching
 
 
 @shared_task(soft_time_limit=60, time_limit=90)
@@ -14,3 +14,22 @@ def refresh_prices():
         quotes.refresh_if_due()
     except FeedDown:
         pass
+
+
+@shared_task
+def transmit(ticket_id):
+    """Send what is due of a ticket that was just confirmed."""
+    watching.book_moves(ticket_id)
+    transmitting.send_due(ticket_id)
+
+
+@shared_task
+def watch():
+    """Every 5 seconds: a round over all orders that are under way."""
+    watching.watch()
+
+
+@shared_task
+def ask(order_id):
+    """Look after one order now: a person has asked for it."""
+    watching.look_after(order_id)

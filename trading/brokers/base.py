@@ -77,6 +77,7 @@ class Broker(Protocol):
 
     can_cancel: bool  # whether orders can be taken back by asking it
     takes_lots: bool  # whether it is told which lots to sell; else the custodian's own method applies
+    is_live: bool  # whether it tells what happens when it happens; else what it has not told yet is waited for
 
     def submit(self, order: Instruction) -> Report:
         """Send an order. The same client order id again is the same order, not a second one. RefusedByBroker."""

@@ -117,7 +117,11 @@ class Order(models.Model):
             models.CheckConstraint(condition=Q(quantity__gte=0), name="order_not_negative"),
             models.CheckConstraint(condition=Q(filled_quantity__lte=F("quantity")), name="order_not_overfilled"),
         ]
-        indexes = [models.Index(fields=["state"], name="order_by_state")]
+        indexes = [
+            models.Index(fields=["state"], name="order_by_state"),
+            # what every round of the watch looks at: whatever is not booked yet, and never the thousands that are
+            models.Index(fields=["state", "broker"], condition=Q(allocated_at=None), name="order_not_booked"),
+        ]
 
     def __str__(self):
         return f"Order {self.pk}"
