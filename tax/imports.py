@@ -11,6 +11,7 @@ from accounts.imports.table import BookFile, Column, suspects
 from accounts.imports.values import QUANTITY, longest, numbers
 from accounts.models import Sleeve
 from tax.models import Lot
+from tax.services import reconciling
 from tax.services.lots import replace_lots
 
 # A known lot that is not, or not only, in the managed sleeve: its parts, the managed one last.
@@ -42,6 +43,7 @@ def _refuse_twice_without_sleeve(table):
 
 
 def take_lots(table, world):
+    reconciling.remember(world.delivered.tolist(), world.session)
     return replace_lots(world.delivered.tolist(), _rows(table, world))
 
 
@@ -55,12 +57,20 @@ def _rows(table, world):
 
 
 def _placed(table, world, days):
-    """The same where some rows have no sleeve: a known lot keeps its own, a new one goes to managed."""
-    parts = _parts_elsewhere(table, world)
+    """The same where some rows have no sleeve: a known lot keeps its own, a new one goes to managed.
+
+    What bookings of later sessions have sold of a lot is known, too; and a new one that a buy of ours has made goes
+    where that was for.
+    """
+    parts, bought = _parts_elsewhere(table, world), reconciling.Bought.until(_without_sleeve(table), world.session)
     managed = world.names("sleeve")[Sleeve.Kind.MANAGED.value]
     columns = ("account_number", "sleeve", "symbol", "lot_id", "quantity", "total_cost")
     for (account, sleeve, security, lot_id, units, cost), day in zip(table.rows(*columns), days, strict=True):
-        known = parts.get((account, security, lot_id), [(managed, units)]) if sleeve == NO_KEY else [(sleeve, units)]
+        if sleeve == NO_KEY:
+            known = parts.get((account, security, lot_id)) or bought.parts(account, security, lot_id, units, day)
+            known = known or [(managed, units)]
+        else:
+            known = [(sleeve, units)]
         for part, taken, its_cost in shared(known, units, None if cost == NO_NUMBER else cost):
             its_cost = None if its_cost is None else f"{its_cost}e-2"
             yield account, part, security, lot_id, f"{taken}e-6", its_cost, day
@@ -68,14 +78,17 @@ def _placed(table, world, days):
 
 def _parts_elsewhere(table, world):
     """{(account, security, lot id): [(sleeve, units), ...]} of lots in the book that are not simply managed."""
-    accounts = np.unique(table["account_number"][table["sleeve"] == NO_KEY]).tolist()
-    if not accounts:
-        return {}
+    accounts = _without_sleeve(table)
     managed = world.names("sleeve")[Sleeve.Kind.MANAGED.value]
     parts = defaultdict(list)
     for account, security, lot_id, sleeve, units in fetch(KNOWN_ELSEWHERE, {"accounts": accounts, "managed": managed}):
         parts[account, security, lot_id].append((sleeve, units))
-    return parts
+    return parts | reconciling.sold_later(accounts, world.session)
+
+
+def _without_sleeve(table):
+    """The accounts with a row that has no sleeve."""
+    return np.unique(table["account_number"][table["sleeve"] == NO_KEY]).tolist()
 
 
 def shared(parts, units, cost):

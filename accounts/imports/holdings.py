@@ -16,14 +16,20 @@ TAKE_CASH = """
     UPDATE accounts_account a SET cash = r.amount, delivered_for = %(session)s, check_wanted_at = %(now)s
     FROM arriving_cash r WHERE a.id = r.account_id
 """
+KEEP_CASH = """
+    DROP TABLE IF EXISTS cash_before;
+    CREATE TEMPORARY TABLE cash_before ON COMMIT DROP AS
+    SELECT a.id AS account_id, a.cash FROM accounts_account a JOIN arriving_cash r ON a.id = r.account_id
+"""
 
 
 def take_cash(table, world):
-    """Set the balances; from here on the delivery's accounts are known."""
+    """Set the balances; from here on the delivery's accounts are known, and their old balances in `cash_before`."""
     world.delivered = np.sort(table["account_number"])
     columns = {"account_id": "bigint", "amount": "numeric(18,2)"}
     arrive("arriving_cash", columns, zip(keys(table["account_number"]), numbers(table["amount"], 2), strict=True))
     lock_accounts("SELECT account_id FROM arriving_cash")
+    execute(KEEP_CASH)
     return execute(TAKE_CASH, {"now": world.now, "session": world.session})
 
 

@@ -18,6 +18,7 @@ from accounts.models import Delivery, DeliveryFile, RunRecord
 from accounts.services import audit
 from rebalancer.services import runs
 from tax.imports import LOTS
+from tax.services.reconciling import reconcile
 from trading import sessions
 
 FILES = (SECURITIES, PRICES, MODELS, PORTFOLIOS, ACCOUNTS, CASH, LOTS, TRANSACTIONS, RESTRICTIONS)
@@ -131,9 +132,27 @@ def _receive(paths, delivery, progress):
         if file.name in paths:
             outcomes.append(_receive_file(file, paths[file.name], world, progress))
             progress.ended(outcomes[-1])
+    _reconcile(outcomes, world)
     stale = staleness.mark([(one.name, one.taken, one.accounts) for one in outcomes if one.accounts], world)
     _record(delivery, outcomes, stale)
     return Outcome(delivery, outcomes, stale, world.remarks)
+
+
+def _reconcile(outcomes, world):
+    """Bring what was delivered and the trades of our own together; what came of it is remarked upon."""
+    taken = {one.name for one in outcomes if one.taken}
+    if CASH.name not in taken:
+        return
+    found = reconcile(
+        session=world.session, account_pks=world.delivered.tolist(), with_lots=LOTS.name in taken, now=world.now
+    )
+    for count, words in (
+        (found.confirmed, "of our own trades are confirmed by this delivery."),
+        (found.on_top, "of our own trades of later sessions stay on top of it, provisionally."),
+        (found.breaks, "reconciliation breaks: what our trades led to is not what was delivered."),
+    ):
+        if count:
+            world.remarks.append(f"{count:,} {words}")
 
 
 def close_of(day):

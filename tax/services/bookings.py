@@ -100,7 +100,8 @@ def book(trades: Iterable[Trade]) -> Booked:
     arrive("booked_trades", ARRIVING, (_row(number, trade) for number, trade in enumerate(rows)))
     lock_accounts("SELECT account_id FROM booked_trades")
     kept = fetch(KEEP, {"now": timezone.now()})
-    apply([Kept(booking, rows[number]) for number, booking, provisional in kept if provisional])
+    for short, held in apply([Kept(booking, rows[number]) for number, booking, provisional in kept if provisional]):
+        raise _too_little(short.trade, held)
     return Booked(len(kept), len(rows) - len(kept))
 
 
@@ -142,20 +143,20 @@ class _Changes:
     booked: list[tuple] = field(default_factory=list)
 
 
-def apply(kept: Sequence[Kept], cash: bool = True) -> None:
+def apply(kept: Sequence[Kept]) -> list[tuple[Kept, int]]:
     """Carry out bookings whose accounts are locked; at most one for each account, sleeve and security.
 
-    Raises Refused where a sleeve holds too little, with nothing written. Without `cash` the balances stay.
+    Returns those that were not, as their sleeve holds too little, with the units that it holds.
     """
-    if not kept:
-        return
     changes = _Changes()
-    _sell([one for one in kept if one.trade.units < 0], changes)
+    short = _sell([one for one in kept if one.trade.units < 0], changes)
     _buy([one for one in kept if one.trade.units > 0], changes)
     _write(changes)
-    sum_up(one.trade.place for one in kept)
-    if cash:
-        pay((one.trade.account_id, one.trade.cents) for one in kept)
+    failed = {one.booking_id for one, _ in short}
+    done = [one.trade for one in kept if one.booking_id not in failed]
+    sum_up(trade.place for trade in done)
+    pay((trade.account_id, trade.cents) for trade in done)
+    return short
 
 
 SELLING = {"number": "int", "account_id": "bigint", "sleeve_id": "bigint", "security_id": "bigint"}
@@ -177,17 +178,17 @@ def held_lots(places: Sequence[tuple[int, int, int]]) -> list[list[Held]]:
 
 
 def _sell(kept, changes):
-    if not kept:
-        return
+    """Write down what sells take; return those whose sleeve holds too little, and how much it holds."""
     trades = [one.trade for one in kept]
     held = held_lots([trade.place for trade in trades])
-    given = taken_of(trades, held)
-    for one, lots, units in zip(kept, held, given, strict=True):
-        if sum(units) < -one.trade.units:
-            raise _too_little(one.trade, sum(lot.units for lot in lots))
     parting = {day: _first_short(day) for day in {trade.trade_day for trade in trades}}
-    for one, lots, units in zip(kept, held, given, strict=True):
-        _give(one, lots, units, parting[one.trade.trade_day], changes)
+    short = []
+    for one, lots, units in zip(kept, held, taken_of(trades, held), strict=True):
+        if sum(units) == -one.trade.units:
+            _give(one, lots, units, parting[one.trade.trade_day], changes)
+        else:
+            short.append((one, sum(units)))
+    return short
 
 
 def _first_short(day):
