@@ -27,7 +27,7 @@ from rebalancer.models import Batch, Entry, LotLine, PositionLine, TradeLine
 from rebalancer.states import ENDED_BATCHES, OPEN_BATCHES, OPEN_ENTRIES, BatchState, EntryState, Logic, Status
 from trading import sessions
 from trading.models import Order
-from trading.selectors import has_no_open_order, orders
+from trading.selectors import has_no_open_order, orders, orders_lie_about
 
 TILES = {
     "first_rebalance": "First Rebalance",
@@ -382,7 +382,9 @@ def work_is_waiting() -> bool:
     expired = Q(state=BatchState.PROPOSING, claim_expires__lt=since)
     if Batch.objects.alias(lies_since=LIES_SINCE).filter(new | approved | expired).exists():
         return True
-    return Account.objects.filter(check_outdated(), check_wanted_at__lt=since).exists()
+    if Account.objects.filter(check_outdated(), check_wanted_at__lt=since).exists():
+        return True
+    return orders_lie_about(since)
 
 
 # --- the three tabs -------------------------------------------------------------------------------------------

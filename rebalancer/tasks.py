@@ -6,7 +6,7 @@ from datetime import date
 from celery import shared_task
 
 from accounts.tasks import enqueue
-from rebalancer.services import analysing, batches, days, upkeep
+from rebalancer.services import analysing, batches, days, settling, upkeep
 from trading.services import market_days
 
 PATIENCE = 240.0  # seconds after which a proposing task makes room for others
@@ -44,6 +44,13 @@ def recheck():
 
 
 @shared_task
+def settle():
+    """Give back what was not traded of the requests whose orders have all ended."""
+    if settling.settle():
+        enqueue(recheck)
+
+
+@shared_task
 def tick():
     """Once a minute: write the market's days that are missing, start what is due."""
     market_days.keep_days()
@@ -62,5 +69,7 @@ def sweep():
         enqueue(propose_batch, batch_id)
     for batch_id in lying.to_finish:
         enqueue(finish_approval, batch_id)
+    if lying.to_settle:
+        enqueue(settle)
     if lying.checks_wanted:
         enqueue(recheck)

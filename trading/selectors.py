@@ -1,9 +1,12 @@
 """Reads of orders. An account has an open order while an allocation or flat move of it is to be booked or dropped."""
 
-from django.db.models import Case, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
+from datetime import datetime
 
-from trading.models import Allocation, FlatMove, Order
-from trading.states import ENDED
+from django.db.models import Case, DecimalField, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
+
+from trading.models import Allocation, FlatMove, Order, Ticket
+from trading.states import AT_BROKER, ENDED, OrderState
 
 
 def has_open_order(account: str = "pk") -> Q:
@@ -63,12 +66,37 @@ def flat_moves(account) -> QuerySet[FlatMove]:
 
 
 def untraded_accounts(tickets) -> set[tuple[int, int]]:
-    """(ticket id, account id) of those whose orders have all ended without any fill."""
-    ended = Case(When(order__state__in=ENDED, then=Value(1)), default=Value(0))
+    """(ticket id, account id) of those whose orders have all ended and are booked, and brought it nothing.
+
+    What the block brought to other accounts does not count: of a partial fill not everybody gets a share.
+    """
+    done = Case(When(order__state__in=ENDED, is_open=False, then=Value(1)), default=Value(0))
+    got = Max(Coalesce("filled_quantity", 0, output_field=DecimalField()))
     found = (
         Allocation.objects.filter(order__ticket__in=tickets)
         .values("order__ticket", "account")
-        .annotate(all_ended=Min(ended), most_filled=Max("order__filled_quantity"))
-        .filter(all_ended=1, most_filled=0)
+        .annotate(all_done=Min(done), got=got)
+        .filter(all_done=1, got=0)
     )
     return set(found.values_list("order__ticket", "account"))
+
+
+def is_under_way(ticket: str = "ticket") -> Q:
+    """The condition on rows whose field `ticket` is a ticket's id: an order of it has not ended, or something of it is
+    to be booked yet."""
+    orders = Order.objects.filter(ticket=OuterRef(ticket)).exclude(state__in=ENDED)
+    parts = Allocation.objects.filter(order__ticket=OuterRef(ticket), is_open=True)
+    moves = FlatMove.objects.filter(ticket=OuterRef(ticket), is_open=True)
+    return Q(Exists(orders)) | Q(Exists(parts)) | Q(Exists(moves))
+
+
+def orders_lie_about(since: datetime) -> bool:
+    """Whether orders were to be sent or asked about since then, and nobody has come to it.
+
+    Not so where a broker does not answer or buys wait for sells: then somebody was there, and the order says why.
+    """
+    confirmed = Ticket.objects.filter(pk=OuterRef("ticket"), confirmed_at__lt=since, sells_first=False)
+    ready = Q(Exists(confirmed), state=OrderState.READY, quantity__gt=0)
+    begun = Q(state=OrderState.SENDING, claim_expires__lt=since)
+    watched = Q(state__in=AT_BROKER, asked_at__lt=since)
+    return Order.objects.filter(ready | begun | watched, allocated_at=None, trouble="").exists()

@@ -10,7 +10,7 @@ from rebalancer import selectors
 from rebalancer.models import Batch
 from rebalancer.states import BatchState
 
-from . import analysing, claims, days, runs
+from . import analysing, claims, days, runs, settling
 
 LET_LIE = timedelta(seconds=10)  # its own message is given so long to arrive
 
@@ -22,6 +22,7 @@ class LeftLying:
     to_propose: list[int]
     to_finish: list[int]
     checks_wanted: bool
+    to_settle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def sweep(now: datetime | None = None) -> LeftLying:
         to_propose=list(new.order_by("pk").values_list("pk", flat=True)),
         to_finish=list(approved.order_by("pk").values_list("pk", flat=True)),
         checks_wanted=Account.objects.filter(selectors.check_outdated()).exists(),
+        to_settle=settling.unsettled().exists(),
     )
 
 

@@ -179,6 +179,7 @@ class TestNotTraded:
     def test_a_fill_of_one_order_makes_it_traded(self, account, desk):
         batch = self.stage(desk, account)
         Order.objects.filter(side="buy").update(state="filled", filled_quantity=Decimal(1))
+        Allocation.objects.filter(order__side="buy").update(is_open=False, filled_quantity=Decimal(1))
         days.end_of_day()
         assert not batch.entries.get().not_traded
         assert str(again(account).last_rebalanced) != "2026-08-03"

@@ -66,7 +66,8 @@ class Market:
 
     def told(self, name):
         taken = self.orders[name]
-        filled = sum(Decimal(one["quantity"]) for one in self.fills if one["client_order_id"] == name)
+        shares = (Decimal(one["quantity"]) for one in self.fills if one["client_order_id"] == name)
+        filled = sum(quantity for quantity in shares if quantity.is_finite())
         is_full = taken.state == "working" and filled >= Decimal(taken.instruction["quantity"])
         return {"state": "filled" if is_full else taken.state, "reference": f"B-{name}", "words": taken.words}
 

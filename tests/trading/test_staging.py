@@ -124,8 +124,17 @@ def test_untraded_are_those_whose_orders_all_ended_without_a_fill(account, state
     ]
     ticket = services.stage(label="Two", by=None, trade_date=date(2026, 11, 20), blocks=blocks, moves=())
     for order, state in zip(Order.objects.order_by("pk"), states, strict=True):
-        Order.objects.filter(pk=order.pk).update(state=state, filled_quantity=filled)
+        Order.objects.filter(pk=order.pk).update(state=state, filled_quantity=3)  # what others got does not count
+    Allocation.objects.filter(order__state__in=ENDED).update(is_open=False, filled_quantity=filled or None)
     assert selectors.untraded_accounts([ticket.pk]) == ({(ticket.pk, account.pk)} if untraded else set())
+
+
+def test_before_it_is_booked_nobody_knows_what_an_order_brought(account):
+    ticket = stage(account)
+    Order.objects.update(state="expired", filled_quantity=5)
+    assert selectors.untraded_accounts([ticket.pk]) == set()
+    Allocation.objects.update(is_open=False, filled_quantity=0)
+    assert selectors.untraded_accounts([ticket.pk]) == {(ticket.pk, account.pk)}
 
 
 def test_the_table_of_moves_leaves_no_end():

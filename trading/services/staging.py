@@ -140,7 +140,8 @@ def cancel_staged(*, before: datetime, why: str) -> set[int]:
     held = list(locked.order_by("pk"))
     orders = Order.objects.filter(ticket__in=held, state=OrderState.READY).order_by("pk")
     found = dict(orders.values_list("pk", "ticket"))
-    ended = {"end_reason": why, "ended_at": timezone.now()}
+    now = timezone.now()
+    ended = {"end_reason": why, "ended_at": now, "allocated_at": now}  # there is nothing to book
     Order.objects.filter(pk__in=found).move(OrderState.READY, OrderState.CANCELLED, **ended)
     OrderEvent.objects.bulk_create(
         [OrderEvent(order_id=order, state=OrderState.CANCELLED, words=why) for order in found], batch_size=ROWS_AT_ONCE
