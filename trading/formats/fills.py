@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
 
+import numpy as np
+
 from accounts.imports.kinds import Choice, Moment, Number, Text
 from accounts.imports.table import BookFile, Column, Table
 from trading.states import OrderState
@@ -68,12 +70,12 @@ def _is_day(at):
 
 
 def _refuse_executions_twice(table):
+    """Of two orders; twice of one order it is the same row's key."""
     first, again = {}, {}
-    for number, name in enumerate(table["execution_id"]):
-        if name and name in first:
-            again[number] = first[name]
-        elif name:
-            first[name] = number
+    for number in np.flatnonzero(table.good).tolist():
+        name, order = table["execution_id"][number], table["client_order_id"][number]
+        if name and first.setdefault(name, (number, order))[1] != order:
+            again[number] = first[name][0]
     words = "the same execution as in line {}, of another order"
     table.refuse(list(again), "execution_id", lambda number: words.format(table.line[again[number]]))
 
