@@ -32,6 +32,7 @@ from .base import BrokerDown, FillReport, Instruction, RefusedByBroker, Report
 
 SECONDS = itemgetter(0)  # of a planned fill
 IN_WORK = (OrderState.WORKING, OrderState.PENDING_CANCEL)
+ENDS = {OrderState.CANCELLED: "was cancelled", OrderState.EXPIRED: "expired"}  # with less than was ordered
 ALWAYS_OPEN_FOR = timedelta(hours=1)  # how long an order lives, of the market's time, while that never closes
 ALWAYS_OPEN_LIMIT = timedelta(hours=6.5)
 REASONS = (
@@ -47,7 +48,11 @@ class Paper:
 
     can_cancel = True
     takes_lots = True
-    is_live = True
+
+    @property
+    def is_live(self) -> bool:
+        """Without sessions none can be over: while it is always open, it ends its orders by itself."""
+        return not MarketSettings.current().paper_always_open
 
     def submit(self, order: Instruction, now: datetime | None = None) -> Report:
         market, now = _reached(), now or timezone.now()
@@ -196,7 +201,7 @@ def _clock_always_open(row, zero):
 
 
 def _clock_in_session(row, acknowledged):
-    session = hours.next_session(acknowledged, extended=row.extended_hours)
+    session = hours.next_session(row.received_at, extended=row.extended_hours)
     if session is None:
         raise BrokerDown("The paper market does not know its hours yet")
     opens_at, closes_at = session.reach(extended=row.extended_hours)
@@ -209,12 +214,12 @@ def _clock_in_session(row, acknowledged):
 
 
 def _window(row, zero, closes_at):
-    """From when to when it trades; a window is cut to what is left of the session."""
-    if row.algorithm not in SLICED:
-        return zero, closes_at
-    start, end = max(zero, row.starts_at or zero), min(closes_at, row.ends_at or closes_at)
+    """From when to when it trades; the window of a sliced order is cut to what is left of the session."""
+    start, end = zero, closes_at
+    if row.algorithm in SLICED:
+        start, end = max(start, row.starts_at or start), min(end, row.ends_at or end)
     if start >= end:
-        raise RefusedByBroker("Nothing is left of its window in the session in which it would trade")
+        raise RefusedByBroker("It came too late: nothing is left of its time in this session")
     return start, end
 
 
@@ -284,6 +289,6 @@ def _state(row, now):
 
 
 def _words(row, now):
-    if row.state not in IN_WORK:
-        return f"{plain(_filled(row, now))} of {plain(row.quantity)} were filled"
+    if row.state in ENDS:
+        return f"{plain(_filled(row, now))} of {plain(row.quantity)} were filled when it {ENDS[row.state]}"
     return "" if _due(row, now) else row.words
