@@ -19,6 +19,7 @@ from rebalancer.views import (
     request_commands,
     requests,
     tabs,
+    transmit,
 )
 
 app_name = "rebalancer"
@@ -80,10 +81,20 @@ urlpatterns = [
         request_analysis.ByAccount.as_view(),
         name="request_analysis_accounts",
     ),
+    # From a ticket of orders to its confirmation
+    path("trading/tickets/<int:pk>/preview/", transmit.preview_page, name="preview"),
+    path("trading/tickets/<int:pk>/preview/leave-out/", transmit.leave_out, name="leave_out"),
+    path("trading/tickets/<int:pk>/confirm/", transmit.confirm, name="confirm_ticket"),
+    path("trading/tickets/<int:pk>/request/", transmit.request_of, name="ticket_request"),
     # Trading / Rebalance
     path("trading/rebalance/", center.overview, name="center"),
     path("trading/rebalance/accounts/<int:pk>/", center.account, name="center_account"),
     path("trading/rebalance/accounts/<int:pk>/acknowledge/", center_commands.acknowledge, name="acknowledge"),
+    path(
+        "trading/rebalance/accounts/<int:pk>/breaks/<int:break_pk>/resolve/",
+        center_commands.resolve,
+        name="resolve_break",
+    ),
     path("trading/rebalance/<slug:status>/", center.overview, name="center_status"),
     path("trading/rebalance/<slug:status>/<held:portfolio>/", center.StatusPage.as_view(), name="center_accounts"),
     path("trading/rebalance/<slug:status>/<held:portfolio>/create/", center_commands.create, name="center_create"),

@@ -26,6 +26,7 @@ from trading.brokers import broker, file
 from trading.live import LivePrice, live_prices
 from trading.models import MarketSettings, Order, Ticket
 from trading.states import SLICED, Algorithm, OrderState, Side
+from trading.tickets import age_text
 from trading.words import execution_words
 
 CLOSES_SOON = timedelta(minutes=15)
@@ -66,6 +67,11 @@ beyond AS (
 (SELECT 'lowest' AS what, id, number, name, '' AS symbol, cash AS gives, 0::numeric AS holds FROM ends
     ORDER BY cash, number LIMIT 1)
 UNION ALL SELECT 'accounts', 0, '', '', '', count(*), 0 FROM ends
+UNION ALL SELECT 'left_out', 0, '', '', '', count(*), 0 FROM (
+    SELECT a.account_id FROM trading_allocation a JOIN trading_order o ON o.id = a.order_id
+    JOIN accounts_account whose ON whose.id = a.account_id
+    WHERE o.ticket_id = %(ticket)s AND o.state = 'ready' AND (%(everybody)s OR whose.advisor_id = %(person)s)
+    GROUP BY 1 HAVING max(a.quantity) = 0) nothing_left
 UNION ALL (SELECT 'short', id, number, name, '', cash, 0 FROM ends WHERE buys AND cash < 0 ORDER BY number)
 UNION ALL (SELECT 'beyond', id, number, name, symbol, gives, holds FROM beyond ORDER BY number, symbol)
 """
@@ -106,6 +112,10 @@ class Row:
     moved: Decimal | None  # percent since approval
     edited: str  # who changed shares or execution, and when; empty where nobody did
     lines: list[Line] = field(default_factory=list)
+
+    @property
+    def age(self) -> str:
+        return age_text(timezone.now() - self.live.as_of) if self.live else ""
 
     @property
     def name(self) -> str:
@@ -262,6 +272,7 @@ def _hour(at: time):
 class _Checks:
     lines: list[Line]
     accounts: int
+    left_out: int
     lowest: Concerned | None
     lowest_cash: Decimal | None
 
@@ -282,12 +293,15 @@ def _checks(user, ticket, rows) -> _Checks:
         Concerned(*one[:3], f"{one[3]}: gives {quantity_text(one[4])}, holds {quantity_text(one[5])}")
         for one in found["beyond"]
     ]
+    lines = [
+        *_accounts_line("cash", short, "would end with cash below 0 at these prices"),
+        *_accounts_line("oversold", beyond, "would give more shares than they hold"),
+    ]
+    accounts, left_out = (int(found[what][0][4]) for what in ("accounts", "left_out"))
     lowest = next(iter(found["lowest"]), None)
-    return _Checks(
-        [*_accounts_line("cash", short, "would end with cash below 0 at these prices"),
-         *_accounts_line("oversold", beyond, "would give more shares than they hold")],
-        int(found["accounts"][0][4]), Concerned(*lowest[:3], "") if lowest else None, lowest[4] if lowest else None,
-    )  # fmt: skip
+    if lowest is None:
+        return _Checks(lines, accounts, left_out, None, None)
+    return _Checks(lines, accounts, left_out, Concerned(*lowest[:3], ""), lowest[4])
 
 
 def _accounts_line(key, accounts, what) -> Iterator[Line]:
@@ -377,6 +391,7 @@ def _totals(rows, checks):
         "sells": value[Side.SELL],
         "net_cash": value[Side.SELL] - value[Side.BUY],
         "accounts": checks.accounts,
+        "left_out": checks.left_out,
         "lowest": checks.lowest,
         "lowest_cash": checks.lowest_cash,
     }
