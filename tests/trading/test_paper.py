@@ -513,6 +513,46 @@ def test_a_plan_keeps_to_the_order(
         assert sum(fill.quantity for fill in fills) <= allowed
 
 
+@given(
+    algorithm=st.sampled_from(Algorithm),
+    quantity=st.integers(1, 5000),
+    sent=st.integers(0, 86_399),
+    asked=st.lists(st.integers(0, 100_000), min_size=1, max_size=5),
+    cancelled=st.none() | st.integers(0, 100_000),
+    settings=st.fixed_dictionaries({
+        "speed": st.integers(1, 1000), "latency": st.integers(0, 600), "always_open": st.booleans(),
+    }),
+)  # fmt: skip
+def test_whenever_one_asks_an_order_only_goes_on(algorithm, quantity, sent, asked, cancelled, settings):
+    market(**settings)
+    PaperOrder.objects.all().delete()
+    now = at(DAY_AFTER, "00:00") + timedelta(seconds=sent)
+    asking = order(algorithm, quantity, limit_price=Decimal(100) if algorithm == Algorithm.LIMIT else None)
+    if is_refused(asking, now):
+        assert 0 <= (at(DAY_AFTER, "13:00") - now).total_seconds() <= 600  # in the last minutes before the close
+        return
+    before, seen = [], OrderState.WORKING
+    moments = sorted({*asked, *([] if cancelled is None else [cancelled])})
+    for moment in [now + timedelta(seconds=seconds) for seconds in moments]:
+        if cancelled is not None and moment == now + timedelta(seconds=cancelled):
+            try_to_cancel(moment)
+        fills, after = PAPER.fills(["C1"], moment), state(moment)
+        total = sum(fill.quantity for fill in fills)
+        assert fills[: len(before)] == before
+        assert all(now <= fill.at <= moment for fill in fills)
+        assert (total == quantity) == (after == OrderState.FILLED)
+        assert after == seen or seen in (OrderState.WORKING, OrderState.PENDING_CANCEL)
+        assert seen == OrderState.WORKING or after != OrderState.WORKING
+        before, seen = fills, after
+
+
+def try_to_cancel(now):
+    try:
+        PAPER.cancel("C1", now)
+    except RefusedByBroker:
+        assert state(now) in (OrderState.FILLED, OrderState.EXPIRED)
+
+
 # --- in words -------------------------------------------------------------------------------------------------------
 
 
