@@ -58,6 +58,12 @@ class Price(models.Model):
         indexes = [
             models.Index(fields=["security", "-as_of", "-id"], name="price_newest"),
             models.Index(fields=["-as_of"], name="price_newest_of_all"),  # every page says how old prices are
+            # Simulated prices come by the thousand, and move around the newest that is none.
+            models.Index(
+                fields=["security", "-as_of", "-id"],
+                condition=~models.Q(source="simulated"),
+                name="price_not_simulated",
+            ),
         ]
 
     def __str__(self):

@@ -43,11 +43,14 @@ class FileFeed:
             written = datetime.fromtimestamp(Path(path).stat().st_mtime, UTC)
             table = read(PRICES, path, _world(now), lambda done, total, rows: None)
             table.name_values()
+            found = _newest(table, set(symbols), min(written, now)) if not table.problems else {}
         except OSError as error:
             raise FeedDown(f"The file {path} can't be read: {error.strerror or error}.") from error
+        except sessions.UnknownDay as unknown:
+            raise FeedDown(f"The file {path} is not used: {unknown}") from unknown
         if table.problems:
             raise FeedDown(f"The file {path} is not used: {_in_words(table)}.")
-        return _newest(table, set(symbols), min(written, now))
+        return found
 
 
 def _world(now):
@@ -81,9 +84,4 @@ def _moment(as_of, written):
     """The moment of a price: of a day its session's close, or the file's own where that is still to come."""
     if as_of is None:
         return written
-    if isinstance(as_of, datetime):
-        return as_of
-    try:
-        return min(_close_of(as_of), written)
-    except sessions.UnknownDay as unknown:
-        raise FeedDown(str(unknown)) from unknown
+    return as_of if isinstance(as_of, datetime) else min(_close_of(as_of), written)

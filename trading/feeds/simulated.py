@@ -59,5 +59,5 @@ def _bases(symbols):
     given = prices.filter(state__in=MAY_BE_USED).exclude(source=SOURCE).order_by("-as_of", "-id")
     first = prices.filter(source=SOURCE).order_by("as_of", "id")
     base = Coalesce(Subquery(given.values("price")[:1]), Subquery(first.values("price")[:1]))
-    found = Security.objects.filter(symbol__in=symbols).annotate(base=base).exclude(base=None)
-    return found.values_list("symbol", "base")
+    found = Security.objects.filter(symbol__in=symbols).values_list("symbol", base)
+    return [(symbol, price) for symbol, price in found if price is not None]

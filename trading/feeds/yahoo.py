@@ -104,8 +104,9 @@ def spelt(symbol: str) -> str:
 def _in_words(error: requests.exceptions.RequestException) -> str:
     if isinstance(error, requests.exceptions.Timeout):
         return "Yahoo Finance did not answer in time."
-    if isinstance(error, requests.exceptions.HTTPError) and error.response is not None:
-        return f"Yahoo Finance answered with error {error.response.status_code}."
+    status = getattr(error.response, "status_code", 0)
+    if isinstance(error, requests.exceptions.HTTPError) and status >= 400:
+        return f"Yahoo Finance answered with error {status}."
     return "Yahoo Finance can't be reached."
 
 
