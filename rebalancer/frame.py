@@ -9,11 +9,13 @@ from django.utils import timezone
 from accounts.listing import figures
 from accounts.models import Price
 from accounts.selectors import MAY_BE_USED
-from rebalancer import selectors
+from accounts.templatetags.frame import address
+from rebalancer import booked, selectors
 from trading.models import MarketSettings
 
 KEPT = 10  # seconds
 OLD = timedelta(days=4)  # longer than a weekend with a holiday; whether one account's prices are usable its check says
+NOT_KNOWN = {"as_of": None, "source": "", "feed_trouble": "", "breaks": 0}
 NOTHING = {"prices": None, "banners": []}
 
 
@@ -22,15 +24,18 @@ def frame(request):
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return NOTHING
     kept = cache.get_or_set("frame", _read, KEPT)
-    return {"prices": _pill(kept["as_of"], kept["source"]), "banners": kept["banners"]}
+    banners = [*kept["banners"], *_for_desk(kept["breaks"])] if request.user.sees_every_account else kept["banners"]
+    return {"prices": _pill(kept["as_of"], kept["source"]), "banners": banners}
 
 
 def _read():
     newest = Price.objects.filter(state__in=MAY_BE_USED).order_by("-as_of")
     as_of, source = (Subquery(newest.values(name)[:1]) for name in ("as_of", "source"))
-    market = MarketSettings.objects.annotate(as_of=as_of, source=source).values("as_of", "source", "feed_trouble")
-    found = market.filter(pk=1).first() or {"as_of": None, "source": "", "feed_trouble": ""}
-    return {"as_of": found["as_of"], "source": found["source"], "banners": list(_banners(found["feed_trouble"]))}
+    breaks = selectors.Rows(booked.accounts_with_breaks().order_by().values("pk"))
+    market = MarketSettings.objects.annotate(as_of=as_of, source=source, breaks=breaks)
+    found = market.values("as_of", "source", "feed_trouble", "breaks").filter(pk=1).first() or NOT_KNOWN
+    read = {name: found[name] for name in ("as_of", "source", "breaks")}
+    return read | {"banners": list(_banners(found["feed_trouble"]))}
 
 
 def _banners(feed_trouble):
@@ -40,6 +45,15 @@ def _banners(feed_trouble):
         yield {"kind": "warn", "words": waiting}
     if feed_trouble:
         yield {"kind": "warn", "words": f"There are no new prices. {feed_trouble} The last ones stay, with their age."}
+
+
+def _for_desk(breaks):
+    """What concerns whoever sees every account: reconciliation breaks, to be resolved or acknowledged."""
+    if not breaks:
+        return
+    words = f"{figures.plural(breaks, 'account')} with a reconciliation break: the custodian delivered something else."
+    where = address("rebalancer:center_status", "need-extra-attention")
+    yield {"kind": "warn", "words": words, "href": where, "link": "See what needs attention"}
 
 
 def _pill(as_of, source):

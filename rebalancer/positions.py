@@ -20,6 +20,7 @@ from accounts.models import Account, Component, ModelWeight, Position, Restricti
 from accounts.money import HUNDRED, amount, shares
 from accounts.selectors import last_prices
 from rebalancer import quotes
+from rebalancer.booked import Note, Provisional
 from rebalancer.engine import CASH, Drift, Reason, check
 from rebalancer.loading import Loaded, load
 from rebalancer.recommended import MODEL, reason_words, sleeve_words
@@ -68,6 +69,7 @@ class Line:
     why: str = ""
     aside: Reason = Reason.NONE  # why it is no part of the weights
     gains: Gains = field(default_factory=Gains)
+    provisional: list[Note] = field(default_factory=list)  # trades that no delivery has confirmed
 
     @property
     def key(self):
@@ -155,7 +157,12 @@ class Holdings:
         return min((line.priced_at for line in self.lines if line.priced_at and line.quantity), default=None)
 
 
-def holdings(account: Account, restrictions: Iterable[Restriction], gains: dict[tuple[int, int], Gains]) -> Holdings:
+def holdings(
+    account: Account,
+    restrictions: Iterable[Restriction],
+    gains: dict[tuple[int, int], Gains],
+    provisional: Provisional,
+) -> Holdings:
     """Weigh an account as it is now, at the last known prices; a fixed number of queries, whatever it holds."""
     with one_moment():
         concerned = securities_of(account)
@@ -169,6 +176,7 @@ def holdings(account: Account, restrictions: Iterable[Restriction], gains: dict[
     for line in found.lines:
         line.name = names.get(line.security_id, "")
         line.gains = gains.get(line.key, Gains())
+        line.provisional = provisional.notes.get(line.key, [])
     return found
 
 

@@ -18,6 +18,7 @@ from accounts.listing.filters import (
 from accounts.models import Account, Household, Transaction
 from accounts.selectors import name_of
 from rebalancer import selectors
+from rebalancer.booked import provisional_until
 from tax.models import Lot
 from tax.selectors import valued_lots
 
@@ -63,7 +64,8 @@ def lot_rows(user, account, day) -> QuerySet[Lot]:
             When(sleeve__model=None, then=F("sleeve__kind")),
             default=Concat(Value("model:"), F("sleeve__model__name")),
             output_field=CharField(),
-        )
+        ),
+        provisional=provisional_until(),
     )
 
 
@@ -81,6 +83,7 @@ class LotFilters(StrictFilterSet):
     gain = AmountFilter("Unrealized G&L")
     term = FlagFilter("Term", "long_term", yes="Long", no="Short")
     lot = TextFilter("Lot", "lot_id")
+    provisional = DayFilter("Provisional until", "provisional")
 
     search_fields = ("security__symbol", "security__name", "lot_id")
     search_hint = "Symbol, security or lot"

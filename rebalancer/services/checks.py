@@ -27,6 +27,7 @@ from accounts.models import (
 )
 from accounts.money import HUNDRED
 from rebalancer import flows, quotes
+from rebalancer.booked import break_key, break_words, breaks_of
 from rebalancer.engine import CASH, Drift, check
 from rebalancer.loading import Loaded, load
 from rebalancer.models import Check, Entry
@@ -113,6 +114,7 @@ class _Chunk:
             self.known = {check.pk: check for check in Check.objects.filter(pk__in=pks)}
             self.ordered = accounts_with_open_orders(pks)
             self.failed = _failed_last(pks)
+            self.breaks = breaks_of(pks)
             self.holding = _holding(pks)
             self.flows = _flows(pks, day, prices)
             everyone = self.loaded.facts + list(self.loaded.refused_facts.values())
@@ -221,6 +223,7 @@ class _Chunk:
             reasons.append(
                 (f"failed {entry}", f"it failed in its last request: {why[:1].lower() + why[1:]}".rstrip("."))
             )
+        reasons += [(break_key(one), break_words(one)) for one in self.breaks.get(fact["pk"], ())]
         return reasons + (self.attention.get(number, []) if number is not None else [])
 
     def _outside(self, in_several):

@@ -1,6 +1,7 @@
 """The tables of Clients / Accounts."""
 
 from accounts.listing import figures
+from accounts.listing.markup import markup
 from accounts.listing.tables import (
     ChoiceColumn,
     Column,
@@ -65,13 +66,20 @@ def days_left(row):
     return days_to_long_term(row["acquired_on"], row["sold_on"])
 
 
+def lot(row):
+    """Its id; where it rests on a trade that no delivery has confirmed, until when."""
+    until = row["provisional"]
+    note = markup('<span class="below">provisional until the delivery of {}</span>', until) if until else ""
+    return markup('<span title="{0}">{0}</span>{1}', row["lot_id"], note)
+
+
 class LotTable(ListTable):
     """The lots of an account; an unknown cost and its gain are "—"."""
 
     symbol = Column("Symbol", "security__symbol")
     name = TitledColumn("Security", "security__name", css="name")
     sleeve = Column("Sleeve", "sleeve_name", draw=lambda row: sleeve_words(row["sleeve_name"]))
-    lot = TitledColumn("Lot", "lot_id")
+    lot = Column("Lot", "lot_id", draw=lot, text=lambda row: row["lot_id"], fields=("provisional",), css="clip")
     acquired = DayColumn("Acquired", "acquired_on")
     quantity = QuantityColumn("Shares")
     price = PriceColumn("Price $", optional=True, title="The last price that may be used")
@@ -86,6 +94,10 @@ class LotTable(ListTable):
         "Days to long-term", draw=days_left, text=lambda row: str(days_left(row)), fields=("acquired_on", "sold_on"),
         orderable=False,
     )  # fmt: skip
+
+    provisional = DayColumn(
+        "Provisional until", optional=True, title="The session whose delivery confirms the trade that it rests on"
+    )
 
     fixed = ("symbol", "name")
     default = ("sleeve", "lot", "acquired", "quantity", "price", "value", "cost", "gain", "term")

@@ -13,7 +13,7 @@ from accounts import selectors as book
 from accounts.listing.pages import ListPage
 from accounts.models import Account, LotMethod, Restriction, Role, TaxStatus
 from accounts.services.accounts import DESK
-from rebalancer import positions, selectors
+from rebalancer import booked, positions, selectors
 from rebalancer.center import LIQUIDATED
 from rebalancer.filters import LotFilters, TransactionFilters, lot_rows, transaction_rows
 from rebalancer.states import Status
@@ -21,13 +21,14 @@ from rebalancer.tables import ENTRY_BADGES, STATUS_BADGES, LotTable, Transaction
 from tax.selectors import gains
 from trading import sessions
 from trading.selectors import accounts_with_open_orders, allocations, flat_moves
+from trading.tables import STATE_BADGES
 
 from .accounts import SECTION
 from .center import SLUGS
 from .opening import MAY_NOT_OPEN
 
 FLOWS = (Status.NEW_WITHDRAWAL, Status.NEW_DEPOSIT)
-SHOWN = 10  # requests and transactions: the newest of each
+SHOWN = 10  # requests, transactions and booked trades: the newest of each
 ORDERS_SHOWN = 100  # a request has one for each security that it trades
 CLOSED = "The account is closed."
 NOT_YOURS_TO_EDIT = "Set-aside cash and restrictions are changed by Operations and Administrators."
@@ -141,14 +142,18 @@ def _page(row, user):
     day = sessions.today()
     restrictions = list(book.restrictions(user, row).order_by("security__symbol"))
     linked = list(row.linked_portfolios.all())
+    provisional = booked.provisional(row)
     targets = linked + [row.portfolio] * (row.portfolio is not None and row.portfolio not in linked)
     return {
-        "holdings": positions.holdings(row, _counting(restrictions, day), gains(user, row, day)),
+        "holdings": positions.holdings(row, _counting(restrictions, day), gains(user, row, day), provisional),
+        "provisional": provisional,
+        "trades": booked.newest_trades(user, row, SHOWN),
         "taxable": row.tax_status == TaxStatus.TAXABLE,
         "lot_method": LotMethod(row.lot_method).label if row.lot_method else "",
         "restrictions": [InForce(one, state_of(one, day)) for one in restrictions],
         "entries": [(one, ENTRY_BADGES[one.state]) for one in selectors.entries_of(row, user)[:SHOWN]],
         "orders": list(allocations(row)[:ORDERS_SHOWN]),
+        "order_badges": STATE_BADGES,
         "moves": list(flat_moves(row)[:ORDERS_SHOWN]),
         "transactions": list(book.transactions(user, row)[:SHOWN]),
         "shown": SHOWN,

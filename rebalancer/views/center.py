@@ -11,12 +11,13 @@ from django.views.decorators.cache import never_cache
 
 from accounts.listing.export import csv_of_rows
 from accounts.listing.pages import ListPage
-from accounts.models import Portfolio
-from rebalancer import center, selectors
+from accounts.models import Portfolio, Role
+from rebalancer import booked, center, selectors
 from rebalancer.filters import CenterFilters, center_rows
 from rebalancer.forms import OFFERED
 from rebalancer.services.attention import MAY_NOT_ACKNOWLEDGE
 from rebalancer.states import Status
+from rebalancer.statuses import capital
 from rebalancer.tables import STATUS_BADGES, CenterTable, portfolio_columns, portfolio_rows
 
 from .opening import MAY_NOT_OPEN
@@ -24,6 +25,7 @@ from .opening import MAY_NOT_OPEN
 SECTION = "trading"
 SLUGS = {status: status.name.lower().replace("_", "-") for status in Status}
 STATUSES = {slug: status for status, slug in SLUGS.items()}
+MAY_NOT_RESOLVE = "Reconciliation breaks are resolved by Operations."
 MAY_NOT_LIQUIDATE = "Liquidations are proposed by Operations."
 
 
@@ -200,6 +202,7 @@ def account(request, pk):
     seen = selectors.accounts(request.user).filter(check_row__isnull=False).select_related("check_row", "portfolio")
     found = get_object_or_404(seen, pk=pk)
     reasons = center.reasons(found.check_row)
+    breaks = booked.breaks_of([found.pk]).get(found.pk, [])
     may_not = "" if request.user.has_perm("rebalancer.add_batch") else MAY_NOT_ACKNOWLEDGE
     context = {
         "account": found,
@@ -210,6 +213,8 @@ def account(request, pk):
         "seen": center.digest(found.check_row),
         "flows": center.new_flows(found, found.check_row),
         "why_not": may_not,
+        "breaks": [{"pk": one.pk, "words": capital(booked.break_words(one))} for one in breaks],
+        "why_not_resolve": "" if Role.OPERATIONS in request.user.roles else MAY_NOT_RESOLVE,
         "back": Place(request.user, Status(found.check_row.status), found.portfolio).address,
     }
     template = "rebalancer/_center_account.html" if request.htmx else "rebalancer/center_account.html"

@@ -1,6 +1,7 @@
 """What people do in the Rebalance Center: open a request, have a liquidation proposed, acknowledge a reason."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -9,15 +10,19 @@ from accounts.listing import answers
 from accounts.listing.figures import plural
 from accounts.models import Account
 from accounts.services import audit
+from accounts.services.refusals import Refused
 from rebalancer import selectors, tasks
+from rebalancer.booked import break_words
 from rebalancer.filters import CenterFilters
 from rebalancer.forms import GenerateForm
 from rebalancer.sales import liquidation
 from rebalancer.services import batches
 from rebalancer.services.attention import acknowledge as acknowledge_reasons
 from rebalancer.states import Logic, Status
+from tax.models import Break
+from tax.services.reconciling import resolve_break
 
-from .center import SECTION, Place, place_of
+from .center import MAY_NOT_RESOLVE, SECTION, Place, place_of
 from .opening import answer, ask_for_trades, gone, not_understood, open_chosen
 
 REVIEWED_AT_MOST = 100  # accounts: what is sold is read line by line
@@ -168,4 +173,21 @@ def acknowledge(request, pk):
     messages.success(
         request, f"{account}: acknowledged “{'”, “'.join(words)}”. The account is checked again within a minute."
     )
+    return HttpResponseRedirect(back)
+
+
+@answers.posted
+def resolve(request, pk, break_pk):
+    """Close a reconciliation break of an account, with what was found out about it; the account is checked anew."""
+    account = get_object_or_404(selectors.every_account(request.user), pk=pk)
+    found = get_object_or_404(Break.objects.select_related("security", "account"), account=account, pk=break_pk)
+    back = reverse("rebalancer:center_account", args=[account.pk])
+    try:
+        resolve_break(found, by=request.user, words=request.POST.get("words", ""))
+    except PermissionDenied:
+        return answers.refused(request, f"{MAY_NOT_RESOLVE} Nothing was done.", back, status=403)
+    except Refused as refusal:
+        return answers.refused(request, refusal, back, status=409)
+    tasks.enqueue(tasks.recheck)
+    messages.success(request, f"{account}: resolved “{break_words(found)}”. It is checked again within a minute.")
     return HttpResponseRedirect(back)
