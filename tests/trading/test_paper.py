@@ -384,6 +384,16 @@ def test_cancelled_in_the_middle_what_is_filled_stays():
     assert state(at(FRIDAY, "18:00")) == OrderState.CANCELLED
 
 
+def test_fills_told_to_somebody_whose_clock_is_ahead_count():
+    PAPER.submit(order(Algorithm.TWAP, 1200, **window("10:00", "11:00")), at(FRIDAY, "10:00"))
+    told = filled(at(FRIDAY, "10:40"))
+    PAPER.cancel("C1", at(FRIDAY, "10:30"))
+    report = PAPER.lookup(["C1"], at(FRIDAY, "11:00"))["C1"]
+    assert report.state == OrderState.CANCELLED
+    assert report.words == f"{told:.0f} of 1200 were filled when it was cancelled"
+    assert filled(at(FRIDAY, "11:00")) == told
+
+
 def test_until_the_cancel_arrives_it_goes_on_filling():
     market(latency=300)
     PAPER.submit(order(Algorithm.TWAP, 1200, **window("10:30", "11:30")), at(FRIDAY, "10:00"))

@@ -17,7 +17,7 @@ from operator import itemgetter
 from random import Random
 
 from django.db import transaction
-from django.db.models import Count
+from django.db.models import Count, Max
 from django.utils import timezone
 
 from accounts.models import Price
@@ -70,7 +70,9 @@ class Paper:
         with transaction.atomic():
             row = PaperOrder.objects.select_for_update().get(client_order_id=client_order_id)
             if row.state == OrderState.WORKING:
-                row.state, row.cancelled_at = OrderState.PENDING_CANCEL, takes_effect
+                # What somebody whose clock is ahead has been told already is not taken back.
+                told = row.fills.aggregate(last=Max("at"))["last"] or takes_effect
+                row.state, row.cancelled_at = OrderState.PENDING_CANCEL, max(takes_effect, told)
                 row.save(update_fields=["state", "cancelled_at"])
         if row.state not in (OrderState.PENDING_CANCEL, OrderState.CANCELLED):
             raise RefusedByBroker(f"Too late: the order is {row.get_state_display().lower()}")
