@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import AuditLine
 from tests import factories as make
 from tests.rebalancer.test_pages_request import text
-from trading.models import Allocation, Fill, FlatMove, Order, Ticket
+from trading.models import Allocation, Fill, FlatMove, MarketSettings, Order, Ticket
 from trading.services import allocating, staging
 from trading.states import OrderState
 
@@ -202,6 +202,14 @@ def test_cancel_all(confirmed, as_desk):
     assert as_desk.get(address(confirmed, "cancel_ticket_orders")).status_code == 405
 
 
+def test_what_the_paper_market_is_stands_there_while_it_is_at_work(confirmed, as_desk):
+    MarketSettings.objects.update(paper_speed=60, paper_always_open=True)
+    words = "Paper market: simulated, 60 times as fast, always open"
+    assert words in text(as_desk.get(address(confirmed)))
+    Order.objects.update(broker="file", custodian=make.custodian())
+    assert words not in text(as_desk.get(address(confirmed)))
+
+
 @pytest.mark.parametrize("more", [0, 12])
 def test_its_cost_does_not_grow(confirmed, as_desk, more, django_assert_max_num_queries):
     for number in range(more):
@@ -211,7 +219,7 @@ def test_its_cost_does_not_grow(confirmed, as_desk, more, django_assert_max_num_
         confirmed = ticket(*blocks)
         Ticket.objects.filter(pk=confirmed.pk).update(confirmed_at=timezone.now())
     as_desk.get(address(confirmed))
-    with django_assert_max_num_queries(LOGGED_IN + 6 + OF_THE_FRAME):
+    with django_assert_max_num_queries(LOGGED_IN + 7 + OF_THE_FRAME):
         as_desk.get(address(confirmed))
     with django_assert_max_num_queries(LOGGED_IN + 5):
         as_desk.get(address(confirmed, "finish_status"))

@@ -19,7 +19,7 @@ from accounts.tasks import enqueue
 from trading import tasks
 from trading.filters import CANCELLABLE, order_rows
 from trading.models import Allocation, FlatMove, Order, OrderEvent, Ticket
-from trading.services import cancelling
+from trading.services import cancelling, market
 from trading.services.confirming import what_happened
 from trading.services.files import ticket_files
 from trading.states import OrderState, Side
@@ -41,7 +41,13 @@ def finish(request, pk):
     if not ticket.confirmed_at and not what_happened(ticket):
         return redirect("trading:ticket", pk=ticket.pk)
     context = followed(ticket, request.user) | {"section": SECTION, "tab": "orders", "step": 4}
+    context |= {"market": market.describe() if _is_on_paper(context) else ""}
     return render(request, "trading/finish.html", context | {"files": ticket_files(request.user, ticket)})
+
+
+def _is_on_paper(context):
+    """Whether the paper market is still at work on one of its orders."""
+    return context["live"] and any(row["order"].broker == "paper" for row in context["rows"])
 
 
 @login_required
