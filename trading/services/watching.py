@@ -257,7 +257,7 @@ def _closes(since: datetime, now: datetime) -> dict[bool, list[datetime]]:
     days = MarketDay.objects.filter(closes_at__gt=since - timedelta(days=1), closes_at__lte=now)
     rows = list(days.values_list("day", "closes_at", "is_early_close"))
     return {
-        False: [closes_at for _, closes_at, _ in rows],
+        False: [closes_at for _, closes_at, _ in rows if closes_at],
         True: [hours.moment(day, EXTENDED_CLOSES[is_early]) for day, _, is_early in rows],
     }
 
