@@ -39,6 +39,7 @@ def test_a_portfolio_is_put_together_and_told_what_is_wrong(page, boss):
 @pytest.mark.parametrize("address", [
     "/admin/", "/admin/accounts/account/", "/admin/accounts/account/add/", "/admin/accounts/firm/1/change/",
     "/admin/accounts/price/", "/admin/accounts/user/add/", "/admin/accounts/auditline/",
+    "/admin/trading/marketsettings/1/change/", "/admin/trading/route/add/", "/admin/trading/order/",
 ])  # fmt: skip
 def test_pages_leave_the_console_clean(page, boss, address):
     make.account("A1", portfolio=make.portfolio("P", VTI=90))
