@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
@@ -22,6 +23,7 @@ from trading.models import Allocation, Order, Ticket
 from trading.states import ENDED, SLICED, Algorithm, OrderState
 from trading.words import execution_words
 
+MOVED = Decimal("0.02")
 PARTS = """
 WITH live AS (SELECT * FROM unnest(%(orders)s::bigint[], %(prices)s::numeric[]) AS live (order_id, price)),
 part AS MATERIALIZED (
@@ -100,7 +102,7 @@ class Totals:
         return None if self.unknown_lots and not self.known_shares else self.short_gain + self.long_gain
 
 
-@dataclass(slots=True)
+@dataclass
 class Row:
     """A block order with what the accounts have in it that this person sees. `price` is what it is valued at."""
 
@@ -112,6 +114,7 @@ class Row:
     accounts: int = 0
     of_accounts: int = 0
     edited: int = 0
+    lines: Any = None  # a page of its accounts' parts, where it is open
 
     @property
     def execution(self):
@@ -126,6 +129,11 @@ class Row:
     @property
     def is_ready(self):
         return self.order.state == OrderState.READY
+
+    @property
+    def moved(self):
+        """Whether the price has moved so far since approval that it is said."""
+        return self.order.price > 0 and abs(self.price / self.order.price - 1) >= MOVED
 
     @property
     def caveat(self):
