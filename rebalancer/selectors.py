@@ -26,8 +26,7 @@ from rebalancer.engine.reasons import in_words
 from rebalancer.models import Batch, Entry, LotLine, PositionLine, TradeLine
 from rebalancer.states import ENDED_BATCHES, OPEN_BATCHES, OPEN_ENTRIES, BatchState, EntryState, Logic, Status
 from trading import sessions
-from trading.models import Order
-from trading.selectors import has_no_open_order, orders, orders_lie_about
+from trading.selectors import has_no_open_order, orders_lie_about
 
 TILES = {
     "first_rebalance": "First Rebalance",
@@ -216,12 +215,6 @@ def entries_of(account, user) -> QuerySet[Entry]:
 def open_entry(account) -> Entry | None:
     """The entry by which the account is under way in a request, whoever opened that."""
     return Entry.objects.still_open().filter(account=account).select_related("batch").first()
-
-
-def orders_seen(batch, user) -> QuerySet[Order]:
-    """The block orders of a batch, by symbol, with `shares`: those of the accounts that this person sees."""
-    seen = Account.objects.visible_to(user)
-    return orders(batch.ticket_id).filter(allocations__account__in=seen).annotate(shares=Sum("allocations__quantity"))
 
 
 def positions(entry) -> QuerySet[PositionLine]:

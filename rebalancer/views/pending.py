@@ -3,6 +3,7 @@
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from accounts.listing.layout import Layout
@@ -58,9 +59,17 @@ def confirm(request, pk, decision):
         "totals": totals(batch, request.user),
         "stake": selectors.stake(batch),
         "why_not": why_not(batch, request.user) or _why_not_now(batch),
+        "back": _back(request, batch),
     }
     template = "rebalancer/_confirm.html" if request.htmx else "rebalancer/confirm.html"
     return render(request, template, context | tab_context(request.user, SCREEN))
+
+
+def _back(request, batch):
+    """Where one goes on: on the request's own page when asked from there, which follows the staging of its orders."""
+    if request.GET.get("to") == "request":
+        return reverse("rebalancer:request", args=[batch.pk])
+    return reverse("rebalancer:pending")
 
 
 def _why_not_now(batch):

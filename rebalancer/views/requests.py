@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.postgres.aggregates import StringAgg
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -21,6 +21,11 @@ from rebalancer.filters import RequestFilters, entry_rows
 from rebalancer.models import Batch, BatchPrice
 from rebalancer.states import AT_WORK, ENDED_BATCHES, OPEN_ENTRIES, BatchState, EntryState, Logic
 from rebalancer.tables import RESULT_BADGES, RequestTable
+from trading.filters import order_rows
+from trading.models import Order
+from trading.services.confirming import OPERATIONS_TRANSMITS
+from trading.states import OrderState
+from trading.tables import STATE_BADGES
 
 from .tabs import AREA, tab_context
 
@@ -34,11 +39,15 @@ def requests_seen(user) -> QuerySet[Batch]:
     """The requests this person sees, with what decides who may decide and where their prices come from."""
     prices = BatchPrice.objects.filter(batch=OuterRef("pk"))
     sources = prices.order_by().values("batch").annotate(names=StringAgg("source", ", ", distinct=True))
-    seen = Batch.objects.visible_to(user).select_related("opened_by", "approved_by", "ended_by")
+    people = ("opened_by", "approved_by", "ended_by", "ticket__confirmed_by")
+    seen = Batch.objects.visible_to(user).select_related(*people)
+    orders = Order.objects.filter(ticket=OuterRef("ticket"))
     return selectors.with_standing(seen, user).annotate(
         oldest_price=Subquery(prices.order_by("as_of").values("as_of")[:1]),
         newest_price=Subquery(prices.order_by("-as_of").values("as_of")[:1]),
         price_sources=Subquery(sources.values("names")),
+        has_orders=Exists(orders),
+        has_staged_orders=Exists(orders.filter(state=OrderState.READY)),
     )
 
 
@@ -62,8 +71,25 @@ def frame(batch, user):
         "ended_how": Batch.EndedBy(batch.ended_how).label if batch.ended_how else "",
         "why_not_approve": busy or selectors.approving_words(standing),
         "why_not_decide": busy or selectors.deciding_words(standing),
+        "way": way_on(batch, user),
         "why_not_remove": busy or ("" if standing["may_decide"] else "Your role does not decide about requests."),
     }
+
+
+def way_on(batch, user):
+    """The page on which the orders that approval staged go on: to be transmitted by Operations, or followed."""
+    ticket = batch.ticket
+    if ticket is None or not batch.has_orders:
+        return None
+    if ticket.confirmed_at:
+        label = "Orders" if batch.settled_at else "Follow orders"
+        return {"href": reverse("trading:finish", args=[ticket.pk]), "label": label, "first": not batch.settled_at}
+    way = {"href": reverse("trading:ticket", args=[ticket.pk]), "label": "Order ticket", "first": False}
+    if not batch.has_staged_orders:
+        return way
+    if user.has_perm("trading.change_order"):
+        return way | {"label": "Open order ticket", "first": True}
+    return way | {"note": OPERATIONS_TRANSMITS}
 
 
 def why_not_now(batch):
@@ -141,8 +167,14 @@ class RequestPage(ListPage):
         """The progress of the block orders that approval staged."""
         if not self.batch.ticket_id:
             return {"orders": []}
-        staged = list(selectors.orders_seen(self.batch, self.request.user))
-        return {"orders": staged, "order_states": Counter(one.get_state_display() for one in staged).items()}
+        staged = order_rows(self.request.user).filter(ticket=self.batch.ticket_id).select_related("security")
+        staged = list(staged.order_by("security__symbol", "side", "pk"))
+        for one in staged:
+            one.badge = STATE_BADGES[OrderState(one.state)]
+        return {
+            "orders": staged,
+            "order_states": Counter(one.get_state_display() for one in staged).items(),
+        }
 
     def commands(self, found):
         """What the dialogs send: approving says what was seen, switching the other logic."""
