@@ -59,6 +59,11 @@ def fetch(sql, parameters=None):
         return cursor.fetchall()
 
 
+def array(values):
+    """Whole numbers, or None, as PostgreSQL reads an array: thousands of them are a parameter like any other."""
+    return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+
+
 def exact(units, places):
     """An int64 in units of 10^-places as PostgreSQL reads it; None where it is empty."""
     return None if units is None else f"{units}e-{places}"

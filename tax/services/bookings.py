@@ -11,7 +11,7 @@ import numpy as np
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.imports.copying import arrive, copy_rows, execute, fetch, lock_accounts
+from accounts.imports.copying import array, arrive, copy_rows, execute, fetch, lock_accounts
 from accounts.models import Account, Firm, Security, Sleeve
 from accounts.money import UNITS_PER_SHARE, part_of, plain, shares
 from accounts.services.refusals import Refused
@@ -114,6 +114,19 @@ def _row(number, trade):
 
 # --- what bookings do to lots, positions and cash -------------------------------------------------------------------
 
+# Places, (account, sleeve, security), as rows with their number from 1 on.
+PLACES = """
+    unnest(%(accounts)s::bigint[], %(sleeves)s::bigint[], %(securities)s::bigint[])
+        WITH ORDINALITY AS t(account_id, sleeve_id, security_id, number)
+"""
+
+
+def _named(places):
+    """The parameters of PLACES."""
+    rows = list(places)
+    columns = zip(*rows, strict=True) if rows else ((), (), ())
+    return dict(zip(("accounts", "sleeves", "securities"), map(array, columns), strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -159,20 +172,18 @@ def apply(kept: Sequence[Kept]) -> list[tuple[Kept, int]]:
     return short
 
 
-SELLING = {"number": "int", "account_id": "bigint", "sleeve_id": "bigint", "security_id": "bigint"}
 HELD = f"""
-    SELECT t.number, l.id, l.lot_id, (l.quantity * {UNITS_PER_SHARE})::bigint,
+    SELECT t.number - 1, l.id, l.lot_id, (l.quantity * {UNITS_PER_SHARE})::bigint,
         COALESCE((l.total_cost * 100)::bigint, {UNKNOWN}), l.acquired_on - DATE '1970-01-01'
-    FROM places_of_lots t JOIN tax_lot l USING (account_id, sleeve_id, security_id)
+    FROM {PLACES} JOIN tax_lot l USING (account_id, sleeve_id, security_id)
     ORDER BY t.number, l.acquired_on, l.lot_id
 """
 
 
 def held_lots(places: Sequence[tuple[int, int, int]]) -> list[list[Held]]:
     """The lots of these (account id, sleeve id, security id), each's in age order."""
-    arrive("places_of_lots", SELLING, ((number, *place) for number, place in enumerate(places)))
     found: list[list[Held]] = [[] for _ in places]
-    for number, *lot in fetch(HELD):
+    for number, *lot in fetch(HELD, _named(places)):
         found[number].append(Held(*lot))
     return found
 
@@ -287,7 +298,7 @@ def _give(one, lots, given, first_short, changes):
         proceeds = part_of(one.trade.cents, sold, -one.trade.units) - money
         money += proceeds
         cost = None if lot.cents == UNKNOWN else part_of(lot.cents, units, lot.units)
-        changes.taken.append((lot.pk, f"{units}e-6", _dollars(cost)))
+        changes.taken.append((lot.pk, units, cost))
         gain = None if cost is None else proceeds - cost
         term = "short" if lot.acquired >= first_short else "long"
         day = date.fromordinal(EPOCH.toordinal() + lot.acquired)
@@ -300,20 +311,19 @@ def _dollars(cents):
     return None if cents is None else f"{cents}e-2"
 
 
-BUYING = SELLING | {"source": 'text COLLATE "C"'}
 NAMED_LIKE = """
-    SELECT t.number, l.lot_id FROM buying t JOIN tax_lot l USING (account_id, sleeve_id, security_id)
-    WHERE starts_with(l.lot_id, t.source)
+    SELECT t.number - 1, l.lot_id
+    FROM unnest(%(accounts)s::bigint[], %(sleeves)s::bigint[], %(securities)s::bigint[], %(sources)s::text[])
+        WITH ORDINALITY AS t(account_id, sleeve_id, security_id, source, number)
+    JOIN tax_lot l USING (account_id, sleeve_id, security_id) WHERE starts_with(l.lot_id, t.source)
 """
 
 
 def _buy(kept, changes):
     """Write down the lots that buys make; each is called after its source."""
-    if not kept:
-        return
-    arrive("buying", BUYING, ((number, *one.trade.place, one.trade.source) for number, one in enumerate(kept)))
     there = defaultdict(set)
-    for number, lot_id in fetch(NAMED_LIKE):
+    sources = {"sources": [one.trade.source for one in kept]}
+    for number, lot_id in fetch(NAMED_LIKE, _named(one.trade.place for one in kept) | sources):
         there[number].add(lot_id)
     for number, one in enumerate(kept):
         trade = one.trade
@@ -323,36 +333,38 @@ def _buy(kept, changes):
         changes.booked.append((one.booking_id, lot_id, trade.trade_day, quantity, None, cost, None, ""))
 
 
-TAKEN = {"id": "bigint", "quantity": "numeric(20,6)", "total_cost": "numeric(18,2)"}
 LOT_COLUMNS = ("account_id", "sleeve_id", "security_id", "lot_id", "quantity", "total_cost", "acquired_on")
 BOOKED_COLUMNS = ("booking_id", "lot_id", "acquired_on", "quantity", "proceeds", "cost", "gain", "term")
-USED_UP = "DELETE FROM tax_lot l USING taken_lots t WHERE l.id = t.id AND l.quantity = t.quantity"
+# Lots that give all they have go; the others keep what is left.
+USED_UP = """
+    DELETE FROM tax_lot l USING unnest(%(lots)s::bigint[], %(units)s::bigint[]) AS t(id, units)
+    WHERE l.id = t.id AND l.quantity = t.units * 0.000001
+"""
 TAKE_OFF = """
-    UPDATE tax_lot l SET quantity = l.quantity - t.quantity, total_cost = l.total_cost - t.total_cost
-    FROM taken_lots t WHERE l.id = t.id
+    UPDATE tax_lot l SET quantity = l.quantity - t.units * 0.000001, total_cost = l.total_cost - t.cents * 0.01
+    FROM unnest(%(lots)s::bigint[], %(units)s::bigint[], %(cents)s::bigint[]) AS t(id, units, cents) WHERE l.id = t.id
 """
 
 
 def _write(changes):
     if changes.taken:
-        arrive("taken_lots", TAKEN, changes.taken)
-        execute(USED_UP)
-        execute(TAKE_OFF)
+        lots, units, cents = (array(column) for column in zip(*changes.taken, strict=True))
+        execute(USED_UP, {"lots": lots, "units": units})
+        execute(TAKE_OFF, {"lots": lots, "units": units, "cents": cents})
     copy_rows(Lot._meta.db_table, LOT_COLUMNS, changes.made)
     copy_rows(BookedLot._meta.db_table, BOOKED_COLUMNS, changes.booked)
 
 
-TOUCHED = {"account_id": "bigint", "sleeve_id": "bigint", "security_id": "bigint"}
-EMPTIED = """
-    DELETE FROM accounts_position p USING touched_positions t
+EMPTIED = f"""
+    DELETE FROM accounts_position p USING {PLACES}
     WHERE (p.account_id, p.sleeve_id, p.security_id) = (t.account_id, t.sleeve_id, t.security_id)
         AND NOT EXISTS (SELECT FROM tax_lot l
             WHERE (l.account_id, l.sleeve_id, l.security_id) = (t.account_id, t.sleeve_id, t.security_id))
 """
-SUMS = """
+SUMS = f"""
     INSERT INTO accounts_position (account_id, sleeve_id, security_id, quantity)
     SELECT account_id, sleeve_id, security_id, sum(l.quantity)
-    FROM touched_positions JOIN tax_lot l USING (account_id, sleeve_id, security_id)
+    FROM {PLACES} JOIN tax_lot l USING (account_id, sleeve_id, security_id)
     GROUP BY account_id, sleeve_id, security_id
     ON CONFLICT (account_id, sleeve_id, security_id) DO UPDATE SET quantity = excluded.quantity
 """
@@ -360,18 +372,22 @@ SUMS = """
 
 def sum_up(places: Iterable[tuple[int, int, int]]) -> None:
     """Make the positions of these (account id, sleeve id, security id) the sums of their lots again."""
-    arrive("touched_positions", TOUCHED, sorted(places))
-    execute(EMPTIED)
-    execute(SUMS)
+    named = _named(sorted(set(places)))
+    execute(EMPTIED, named)
+    execute(SUMS, named)
 
 
 PAY = """
     UPDATE accounts_account a SET cash = a.cash + p.cash, check_wanted_at = %(now)s
-    FROM (SELECT account_id, sum(amount) AS cash FROM payments GROUP BY account_id) p WHERE a.id = p.account_id
+    FROM (
+        SELECT account_id, sum(cents) * 0.01 AS cash
+        FROM unnest(%(accounts)s::bigint[], %(cents)s::bigint[]) AS t(account_id, cents) GROUP BY account_id) p
+    WHERE a.id = p.account_id
 """
 
 
 def pay(payments: Iterable[tuple[int, int]]) -> None:
     """Add these (account id, signed cents) to the accounts' cash, and ask for checks of them."""
-    arrive("payments", {"account_id": "bigint", "amount": "numeric(18,2)"}, ((a, _dollars(c)) for a, c in payments))
-    execute(PAY, {"now": timezone.now()})
+    paid = list(payments)
+    accounts, cents = array(account for account, _ in paid), array(cents for _, cents in paid)
+    execute(PAY, {"accounts": accounts, "cents": cents, "now": timezone.now()})

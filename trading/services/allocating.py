@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import DecimalField, F, Max, Sum
 from django.utils import timezone
 
-from accounts.imports.copying import arrive, execute
+from accounts.imports.copying import array, execute
 from accounts.models import Account, Sleeve
 from accounts.money import UNITS_PER_SHARE, amount
 from accounts.services.refusals import Refused
@@ -148,14 +148,13 @@ def trade_day(at: datetime) -> date:
     return day
 
 
-ALLOCATED = {"id": "bigint", "quantity": "numeric(20,6)", "amount": "numeric(18,2)"}
 CLOSE = """
-    UPDATE trading_allocation a SET filled_quantity = f.quantity, filled_amount = f.amount, is_open = false
-    FROM allocated_parts f WHERE a.id = f.id
+    UPDATE trading_allocation a
+    SET filled_quantity = f.units * 0.000001, filled_amount = f.cents * 0.01, is_open = false
+    FROM unnest(%(parts)s::bigint[], %(units)s::bigint[], %(cents)s::bigint[]) AS f(id, units, cents) WHERE a.id = f.id
 """
 
 
 def _close(parts, found):
-    rows = zip((part["pk"] for part in parts), found.units, found.cents, strict=True)
-    arrive("allocated_parts", ALLOCATED, ((pk, f"{units}e-6", f"{cents}e-2") for pk, units, cents in rows))
-    execute(CLOSE)
+    given = {"parts": array(part["pk"] for part in parts), "units": array(found.units), "cents": array(found.cents)}
+    execute(CLOSE, given)
