@@ -29,7 +29,7 @@ from .dropping import CannotDrop, drop, forget
 Kind = OrderFile.Kind
 NAME = "file"
 AS_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*", re.ASCII)
-FILES_REMEMBERED = 200  # read from the database and taken apart once, not at every look at the fills
+FILES_REMEMBERED = 1_000  # read from the database and taken apart once, not at every look at the fills
 
 
 class Files:
