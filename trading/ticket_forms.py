@@ -39,6 +39,11 @@ class Typed:
                 getattr(found, KINDS[kind])[int(pk)] = data[name][:LONGEST]
         return found
 
+    def fields(self):
+        """The fields it came in: (name, text)."""
+        lines, orders = self.lines.items(), self.orders.items()
+        return [(f"line-{pk}", text) for pk, text in lines] + [(f"order-{pk}", text) for pk, text in orders]
+
     def quantities(self):
         return {pk: number(text) for pk, text in self.lines.items()}
 

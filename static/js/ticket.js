@@ -104,6 +104,10 @@
     const algorithm = form.querySelector("[name=algorithm]");
     for (const part of form.querySelectorAll("[data-for]")) {
       part.hidden = !part.dataset.for.split(" ").includes(algorithm.value);
+      const tick = part.querySelector("[type=checkbox]");
+      if (part.hidden && tick && !part.querySelector(".field-error")) {
+        tick.checked = false; // what is not seen is not asked for
+      }
     }
   }
   document.addEventListener("change", (event) => {
@@ -119,7 +123,7 @@
     }
   });
 
-  document.querySelectorAll(".execution-form").forEach(fit);
+  document.querySelectorAll(".execution-form:has([name=algorithm])").forEach(fit);
   for (const field of document.querySelectorAll("input.shares")) {
     if (field.classList.contains("is-wrong")) {
       typed.set(field.name, field.value);

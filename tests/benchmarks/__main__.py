@@ -1,5 +1,5 @@
-"""`./run bench [peers] [engine] [pages] [lists] [batches] [nightly] [import] [start]`: a table, also written into
-docs/benchmarks.md in place of the part's last one."""
+"""`./run bench [peers] [engine] [pages] [lists] [batches] [nightly] [import] [start] [tickets]`: a table, also written
+into docs/benchmarks.md in place of the part's last one."""
 
 import sys
 
@@ -8,7 +8,7 @@ from django.utils import timezone
 
 django.setup()
 
-from . import batches, imports, lists, nightly, pages, peers, report, requests, starts  # noqa: E402
+from . import allocating, batches, imports, lists, nightly, pages, peers, report, requests, starts, tickets  # noqa: E402
 
 PARTS = {
     "peers": peers.figures,
@@ -19,6 +19,8 @@ PARTS = {
     "nightly": nightly.figures,
     "import": imports.figures,
     "start": starts.figures,
+    "allocating": allocating.figures,
+    "tickets": tickets.figures,
 }
 
 

@@ -328,7 +328,7 @@ def _initial(row):
     return given | {name: plain(given[name]) for name in numbers if given[name] is not None}
 
 
-def _execution_form(request, found, rows, row, form, status=200, place=None):
+def _execution_form(request, found, rows, row, form, status=200, place=None, typed=()):
     standing = hours.standing()
     why_not = _why_not(request.user, found, rows)
     if not why_not and row is not None and not row.is_ready:
@@ -336,7 +336,7 @@ def _execution_form(request, found, rows, row, form, status=200, place=None):
     return render(request, _dialog(request, EXECUTION), {
         "section": "trading", "ticket": found, "row": row, "form": form, "why_not": why_not, "market": standing.words,
         "session": standing.session, "place": place or Place.of(request.GET), "content": EXECUTION,
-        "orders": sum(one.is_ready for one in rows), "fund": _of_fund(row),
+        "orders": sum(one.is_ready for one in rows), "fund": _of_fund(row), "typed": typed,
     }, status=status)  # fmt: skip
 
 
@@ -375,7 +375,7 @@ def edit(request, pk):
     except PermissionDenied as refusal:
         return answers.refused(request, refusal, back, status=403)
     except executing.WrongExecution as refusal:
-        return _execution_again(request, found, place, refusal)
+        return _execution_again(request, found, place, typed, refusal)
     except editing.WrongLines as refusal:
         return _page(request, _again(request, found), place, _rejected(typed, refusal), status=400)
     except Refused as refusal:
@@ -456,11 +456,11 @@ def _rejected(typed, refusal):
     return Rejected(typed, lines, orders, str(refusal))
 
 
-def _execution_again(request, found, place, refusal):
-    """The form on a page of its own, with what was entered and why it can't be."""
+def _execution_again(request, found, place, typed, refusal):
+    """The form on a page of its own, with what was entered and why it can't be; shares that were typed ride along."""
     rows = tickets.rows(request.user, found, timezone.now())
     row = _asked(rows, request.POST["execution"])
     form = ExecutionForm(request.POST, fund=_of_fund(row))
     if form.is_valid():
         form.refuse(refusal.fields)
-    return _execution_form(request, found, rows, row, form, status=400, place=place)
+    return _execution_form(request, found, rows, row, form, status=400, place=place, typed=typed.fields())
