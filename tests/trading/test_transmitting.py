@@ -220,6 +220,43 @@ def test_a_late_workers_answer_is_dropped(sent, market, settings):
     assert states(sent) == ["ready", "sending", "working"]
 
 
+class TestTooLate:
+    """Orders are for the day: what was confirmed before a session's end is not sent after it."""
+
+    CLOSE = datetime(2026, 11, 18, 16, tzinfo=NEW_YORK)
+
+    @pytest.fixture
+    def close(self, transactional_db):
+        hours = {"opens_at": self.CLOSE - timedelta(hours=6.5), "closes_at": self.CLOSE}
+        MarketDay.objects.update_or_create(day=self.CLOSE.date(), defaults={"calendar": "XNYS", **hours})
+        return self.CLOSE
+
+    def test_what_was_not_sent_is_cancelled(self, sent, close, market):
+        Ticket.objects.update(confirmed_at=close - timedelta(minutes=1))
+        assert transmitting.send_due() == 0
+        assert (again(sent).state, again(sent).end_reason) == ("cancelled", transmitting.TOO_LATE)
+        assert market.received == []
+
+    def test_confirmed_after_the_close_it_is_for_the_next_session(self, sent, close, market):
+        Ticket.objects.update(confirmed_at=close + timedelta(minutes=1))
+        assert transmitting.send_due() == 1
+
+    def test_what_never_arrived_is_not_sent_the_next_day(self, sent, close, market):
+        market.troubles["submit"].append("close")
+        transmitting.send(sent.pk)
+        Order.objects.update(sent_at=close - timedelta(minutes=1), claim_expires=close)
+        assert transmitting.send(sent.pk)
+        assert (again(sent).state, again(sent).end_reason) == ("rejected", transmitting.TOO_LATE)
+        assert market.received == []
+
+    def test_what_arrived_is_believed_the_next_day(self, sent, close, market):
+        market.troubles["submit"].append("take_and_close")
+        transmitting.send(sent.pk)
+        Order.objects.update(sent_at=close - timedelta(minutes=1), claim_expires=close)
+        assert transmitting.send(sent.pk)
+        assert (again(sent).state, len(market.received)) == ("working", 1)
+
+
 class TestSellsFirst:
     """A1 sells 10 AGG and buys VTI, A2 only buys VTI."""
 

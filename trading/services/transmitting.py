@@ -21,13 +21,14 @@ from trading.brokers.base import Broker, BrokerDown, Instruction, Portion, Refus
 from trading.models import Order, Ticket
 from trading.states import SLICED, Algorithm, OrderState, Side
 
-from . import sells_first
+from . import sells_first, session_end
 from .logbook import REASON, TROUBLE, clock, fit, no_answer, note
 
 log = logging.getLogger(__name__)
 
 CLAIM_LASTS = timedelta(seconds=60)  # longer than any broker's adapter waits for an answer
 BACK_OFF = timedelta(seconds=15)
+TOO_LATE = "the session ended before it could be sent"
 NO_CLAIM = {"claim": None, "claim_expires": None}
 
 
@@ -135,6 +136,9 @@ def _may_go(order):
     """Whether it is confirmed and nothing holds it back; a buy released by its accounts' sells is cut to their cash."""
     if order.ticket.confirmed_at is None or not order.client_order_id:
         return False
+    if session_end.over([(order, order.ticket.confirmed_at)]):
+        _cancel_late(order)
+        return False
     if not (order.ticket.sells_first and order.side == Side.BUY):
         return True
     Ticket.objects.select_for_update().get(pk=order.ticket_id)
@@ -142,6 +146,13 @@ def _may_go(order):
     if locked is None or Order.objects.filter(sells_first.held_back(), pk=order.pk).exists():
         return False
     return sells_first.leave_out_short(locked)
+
+
+def _cancel_late(order):
+    """What was confirmed for one session is not sent in another one, at prices that nobody has seen."""
+    ended = {"ended_at": timezone.now(), "end_reason": TOO_LATE, "trouble": ""}
+    if Order.objects.filter(pk=order.pk).move(OrderState.READY, OrderState.CANCELLED, **ended):
+        note(order.pk, OrderState.CANCELLED, TOO_LATE)
 
 
 def _take_over(order_pk) -> Hold | None:
@@ -165,6 +176,8 @@ def _hand_over(hold, order):
         known = adapter.lookup([order.client_order_id]).get(order.client_order_id)
         if known is not None:
             return _store(hold, known, "the broker had it already")
+        if session_end.over([(order, order.sent_at)]):
+            return _store(hold, Report(order.client_order_id, OrderState.REJECTED, words=TOO_LATE))
         if not _renew(hold):
             return False
     instruction = _instruction(order)

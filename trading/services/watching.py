@@ -7,7 +7,6 @@ allocated. What goes wrong with one broker or one order is logged and said on it
 import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -16,20 +15,17 @@ from django.utils import timezone
 from accounts.listing.figures import quantity_text
 from accounts.services import audit
 from accounts.services.refusals import Refused, command
-from trading import hours
 from trading.brokers.base import Broker, BrokerDown, RefusedByBroker, Report
-from trading.models import FlatMove, MarketDay, Order, Ticket
-from trading.states import AT_BROKER, ENDED, Algorithm, OrderState
+from trading.models import FlatMove, Order, Ticket
+from trading.states import AT_BROKER, ENDED, OrderState
 
-from . import allocating, cancelling, flat_moves, transmitting
+from . import allocating, cancelling, flat_moves, session_end, transmitting
 from .logbook import REASON, fit, no_answer, note
 from .taking_in import take_in
 
 log = logging.getLogger(__name__)
 
 ONE_AT_A_TIME = 7_401_126  # the number of the advisory lock that a round holds
-GRACE = timedelta(minutes=15)  # for what happened just before the session's end to be told
-EXTENDED_CLOSES = {False: hours.EXTENDED_CLOSES, True: hours.EXTENDED_CLOSES_EARLY}  # by whether it is an early close
 NOT_KNOWN = "The broker does not know this order; ask it again."
 SESSION_ENDED = "the session has ended"
 
@@ -161,7 +157,8 @@ def _ask(name, orders):
     _say([order for number, order in found.items() if number not in reports], NOT_KNOWN)
     _say([order for order in known if reports[order.client_order_id].state != OrderState.FILLED], "")
     for order in known:
-        _believe(order.pk, reports[order.client_order_id])
+        if reports[order.client_order_id].state in ENDED:
+            _believe(order.pk, reports[order.client_order_id])
     if adapter.is_live:
         _expire([order for order in known if reports[order.client_order_id].state not in ENDED])
 
@@ -174,9 +171,7 @@ def _say(orders, words):
 
 @transaction.atomic
 def _believe(order_pk, report: Report):
-    """End the order as its broker says. What it says of an order that works on, its fills tell better."""
-    if report.state not in ENDED:
-        return
+    """End the order as its broker says. What it says of one that works on, its fills tell better."""
     order = Order.objects.select_for_update().get(pk=order_pk)
     if order.state not in AT_BROKER:
         return
@@ -237,29 +232,8 @@ def _cancel_at(adapter, order, token):
 
 def _expire(orders):
     """End the orders of which the session is over, although their broker still works on them."""
-    sent = [order.sent_at for order in orders if order.sent_at]
-    if not sent:
-        return
-    now = timezone.now()
-    closes = _closes(min(sent), now)
-    for order in orders:
-        if order.sent_at and any(order.sent_at < at <= now - GRACE for at in closes[_lasts_long(order)]):
-            _expire_one(order.pk)
-
-
-def _lasts_long(order):
-    """Whether it may be filled after the regular close: in extended hours, or at a fund's price of the day."""
-    return order.extended_hours or order.algorithm == Algorithm.NAV
-
-
-def _closes(since: datetime, now: datetime) -> dict[bool, list[datetime]]:
-    """When sessions ended in that time: by regular hours (False), and by extended ones (True)."""
-    days = MarketDay.objects.filter(closes_at__gt=since - timedelta(days=1), closes_at__lte=now)
-    rows = list(days.values_list("day", "closes_at", "is_early_close"))
-    return {
-        False: [closes_at for _, closes_at, _ in rows if closes_at],
-        True: [hours.moment(day, EXTENDED_CLOSES[is_early]) for day, _, is_early in rows],
-    }
+    for order in session_end.over((order, order.sent_at) for order in orders):
+        _expire_one(order.pk)
 
 
 @transaction.atomic
