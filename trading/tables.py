@@ -3,7 +3,7 @@
 from django.urls import reverse
 
 from accounts.listing import figures
-from accounts.listing.markup import joined, markup
+from accounts.listing.markup import markup
 from accounts.listing.tables import (
     ChoiceColumn,
     Column,
@@ -74,24 +74,25 @@ def accounts_text(row):
 
 
 def state(row):
-    """The state, and why it ended or that it is about to be sent."""
     now = OrderState(row["state"])
-    note = row["end_reason"] if now in ENDED else to_be_sent(row)
-    return joined([badge(now.label, STATE_BADGES[now]), markup(' <span class="small">{}</span>', note) if note else ""])
+    return badge(now.label, STATE_BADGES[now])
 
 
-def state_text(row):
-    note = row["end_reason"] or to_be_sent(row)
-    label = OrderState(row["state"]).label
-    return f"{label}: {note}" if note else label
+def remarks(row):
+    """What keeps it from getting on; else why it ended, or that it is about to be sent."""
+    words = remarks_text(row)
+    css = "down" if row["trouble"] and row["state"] not in ENDED else "quiet"
+    return markup('<span class="{0}" title="{1}">{1}</span>', css, words) if words else figures.UNKNOWN
+
+
+def remarks_text(row):
+    if row["state"] in ENDED:
+        return row["end_reason"] or row["trouble"]
+    return row["trouble"] or to_be_sent(row)
 
 
 def to_be_sent(row):
     return "to be sent" if row["state"] == OrderState.READY and row["ticket__confirmed_at"] else ""
-
-
-def trouble(row):
-    return markup('<span class="down" title="{0}">{0}</span>', row["trouble"]) if row["trouble"] else figures.UNKNOWN
 
 
 class OrderTable(ListTable):
@@ -113,10 +114,11 @@ class OrderTable(ListTable):
     accounts = NumberColumn(
         "Accounts", "accounts_count", fields=("first_number",), draw=accounts_of, text=accounts_text
     )
-    state = Column(
-        "State", draw=state, text=state_text, fields=("state", "end_reason", "ticket__confirmed_at"), css="clip wide"
-    )
-    trouble = Column("Trouble", draw=trouble, text=lambda row: row["trouble"], fields=("trouble",), css="clip")
+    state = Column("State", draw=state, text=lambda row: OrderState(row["state"]).label, fields=("state",))
+    remarks = Column(
+        "Remarks", "trouble", draw=remarks, text=remarks_text, fields=("state", "end_reason", "ticket__confirmed_at"),
+        css="clip", title="What keeps it from getting on, or why it ended",
+    )  # fmt: skip
     ticket = Column(
         "Ticket", "ticket_id", draw=ticket_link, text=lambda row: str(row["ticket_id"]), fields=("ticket__label",)
     )
@@ -131,7 +133,7 @@ class OrderTable(ListTable):
 
     fixed = ("order", "symbol")
     default = (
-        "side", "shares", "filled", "average", "money", "execution", "broker", "accounts", "state", "trouble",
+        "side", "shares", "filled", "average", "money", "execution", "broker", "accounts", "state", "remarks",
         "ticket", "staged_at",
     )  # fmt: skip
     sort = "-order"

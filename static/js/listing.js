@@ -106,7 +106,7 @@
 
   function drawBar(bar, picks) {
     const number = count(picks);
-    for (const place of list().querySelectorAll("[data-picked]")) {
+    for (const place of document.querySelectorAll("[data-picked]")) { // in dialogs, too
       place.textContent = number.toLocaleString("en-US");
     }
     bar.hidden = number === 0;

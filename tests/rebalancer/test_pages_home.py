@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 HOME = "/"
 LOGGED_IN = 2  # session, person with roles and permissions
 OF_THE_PAGE = 4  # the tiles, the records, the statuses, the requests
-OF_THE_FRAME = 4  # kept some seconds: zone, newest price, work waiting (two)
+OF_THE_FRAME = 5  # kept some seconds: zone, newest price with breaks, work waiting (three)
 
 
 @pytest.fixture

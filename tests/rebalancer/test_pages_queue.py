@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 QUEUE = "/rebalancer/"
 LOGGED_IN = 2  # session, person with roles and permissions
 OF_A_LIST = 3  # one aggregate, the rows, the desk
-OF_THE_FRAME = 4  # kept some seconds: zone, newest price, work waiting (two)
+OF_THE_FRAME = 5  # kept some seconds: zone, newest price with breaks, work waiting (three)
 
 
 def text(response):

@@ -11,7 +11,7 @@ from tests.books import FILES, deliver
 pytestmark = pytest.mark.django_db
 LOGGED_IN = 2  # session, person with roles and permissions
 OF_THE_PAGE = 3  # the run, its delivery, the files
-OF_THE_FRAME = 4  # kept some seconds: zone, newest price, work waiting (two)
+OF_THE_FRAME = 5  # kept some seconds: zone, newest price with breaks, work waiting (three)
 BAD = FILES | {
     "transactions.csv": """
         account_number,date,kind,symbol,quantity,amount,external_id

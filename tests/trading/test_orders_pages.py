@@ -1,7 +1,7 @@
 """Trading / Orders as people meet it: who sees which orders and how much of them, what is found, what can be done."""
 
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from decimal import Decimal
 
 import pytest
@@ -10,11 +10,11 @@ from django.urls import reverse
 
 from accounts.models import AuditLine
 from tests import factories as make
-from trading.models import Allocation, Fill, Order, OrderEvent, Ticket
-from trading.services import staging
-from trading.services.staging import Block, Part
+from trading.models import Allocation, Fill, Order, OrderEvent
 from trading.states import Algorithm, OrderState, Side
 from trading.words import execution_words
+
+from .orders import changed, confirmed, question, staged
 
 pytestmark = pytest.mark.django_db
 
@@ -43,28 +43,6 @@ def as_desk(client, desk):
 def as_ann(client, ann):
     client.force_login(ann)
     return client
-
-
-def staged(symbol, side, price, parts, label="Request 7"):
-    """A ticket of one block; `parts` are {account: shares}."""
-    sleeve = make.sleeve().pk
-    block = Block(
-        make.security(symbol).pk, side, Decimal(price),
-        [Part(account.pk, sleeve, Decimal(shares), []) for account, shares in parts.items()],
-    )  # fmt: skip
-    ticket = staging.stage(label=label, by=None, trade_date=date(2026, 11, 20), blocks=[block], moves=())
-    return ticket.orders.get()
-
-
-def confirmed(order):
-    """The order's ticket was confirmed; it is sent any moment."""
-    Ticket.objects.filter(pk=order.ticket_id).update(confirmed_at=datetime(2026, 11, 20, 14, tzinfo=UTC))
-    return order
-
-
-def changed(order, **fields):
-    Order.objects.filter(pk=order.pk).update(**fields)
-    return Order.objects.get(pk=order.pk)
 
 
 @pytest.fixture
@@ -135,7 +113,7 @@ class TestTheList:
             f"Order {mixed.pk} VTI Buy 60 24 100.50 2,412.00 Market Paper market 3 Partially filled —"
         )
         assert "TWAP 10:00–11:00, ≤ 10 % Paper market A1 Filled" in row(page, anns).replace("\xa0", " ")
-        assert "Rejected no such symbol The broker has not answered." in row(page, others)
+        assert "Rejected no such symbol Ticket" in row(page, others)
 
     def test_an_advisor_sees_and_counts_only_their_own_parts(self, as_ann, book):
         page = as_ann.get(ORDERS)
@@ -226,7 +204,7 @@ class TestTheList:
     def test_a_file_of_it(self, as_desk, book):
         lines = b"".join(as_desk.get(f"{ORDERS}?f=&export=csv").streaming_content).decode().splitlines()
         assert lines[0] == (
-            "Order,Ticker,Side,Shares,Filled,Average $,Value $,Execution,Broker,Accounts,State,Trouble,Ticket,Staged"
+            "Order,Ticker,Side,Shares,Filled,Average $,Value $,Execution,Broker,Accounts,State,Remarks,Ticket,Staged"
         )
         assert len(lines) == 4
         assert lines[3].startswith(
@@ -428,15 +406,6 @@ class TestCancellingTheSelected:
 
 
 # --- fills that could not be matched --------------------------------------------------------------------------
-
-
-def question(**fields):
-    number = Fill.objects.count()
-    return Fill.objects.create(**{
-        "broker": "paper", "execution_id": f"q{number}", "client_order_id": "nobody's", "quantity": 3,
-        "price": Decimal(10), "at": datetime(2026, 11, 20, 15, tzinfo=UTC), "state": "questioned",
-        "words": "no order has this id",
-    } | fields)  # fmt: skip
 
 
 class TestQuestionedFills:
