@@ -20,7 +20,7 @@ from accounts.selectors import last_price
 from trading import hours
 from trading.live import LivePrice, live_prices
 from trading.models import Allocation, Order, Ticket
-from trading.states import ENDED, SLICED, Algorithm, OrderState
+from trading.states import ENDED, SLICED, Algorithm, OrderState, Side
 from trading.words import execution_words
 
 MOVED = Decimal("0.02")
@@ -57,40 +57,37 @@ ends AS MATERIALIZED (
     GROUP BY part.account_id, number, name, cash, elsewhere.buys
 )
 """
-TOTALS = """
-, lowest AS (SELECT number, ending FROM ends WHERE traded > 0 ORDER BY ending, number LIMIT 1)
-SELECT (SELECT coalesce(sum(buys), 0) FROM ends), (SELECT coalesce(sum(sells), 0) FROM ends),
-    (SELECT count(*) FROM ends WHERE traded > 0), (SELECT count(*) FROM ends WHERE traded = 0),
-    (SELECT number FROM lowest), (SELECT ending FROM lowest),
-    coalesce(sum(short), 0), coalesce(sum(long), 0), coalesce(sum(unknown), 0), coalesce(sum(known), 0),
-    coalesce(sum(short + long) FILTER (WHERE tax_status = 'taxable'), 0), count(*) FILTER (WHERE edited)
-FROM part
-"""
 BY_ORDER = """
+, lowest AS (SELECT number, ending FROM ends WHERE traded > 0 ORDER BY ending, number LIMIT 1)
 SELECT order_id, sum(quantity), sum(value), count(DISTINCT account_id) FILTER (WHERE quantity > 0),
-    count(DISTINCT account_id), count(*) FILTER (WHERE edited) FROM part GROUP BY order_id
+    count(DISTINCT account_id), count(*) FILTER (WHERE edited), coalesce(sum(short), 0), coalesce(sum(long), 0),
+    coalesce(sum(unknown), 0), coalesce(sum(known), 0),
+    coalesce(sum(short + long) FILTER (WHERE tax_status = 'taxable'), 0),
+    (SELECT count(*) FROM ends WHERE traded > 0), (SELECT count(*) FROM ends WHERE traded = 0),
+    (SELECT number FROM lowest), (SELECT ending FROM lowest)
+FROM part GROUP BY order_id
 """
 BY_ACCOUNT = """
 SELECT account_id, number, name, lines, traded, edited, buys, sells, cash - elsewhere, ending FROM ends ORDER BY number
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Totals:
     """The whole ticket; `lowest` is the account that ends with the least cash, None where none trades."""
 
-    buys: Decimal
-    sells: Decimal
-    accounts: int
-    left_out: int
-    lowest: str | None
-    lowest_cash: Decimal | None
-    short_gain: Decimal
-    long_gain: Decimal
-    unknown_lots: int
-    known_shares: Decimal
-    taxable_gain: Decimal
-    edited: int
+    buys: Decimal = Decimal("0.00")
+    sells: Decimal = Decimal("0.00")
+    accounts: int = 0
+    left_out: int = 0
+    lowest: str | None = None
+    lowest_cash: Decimal | None = None
+    short_gain: Decimal = Decimal("0.00")
+    long_gain: Decimal = Decimal("0.00")
+    unknown_lots: int = 0
+    known_shares: Decimal = Decimal(0)
+    taxable_gain: Decimal = Decimal("0.00")
+    edited: int = 0
 
     @property
     def net_cash(self):
@@ -107,8 +104,8 @@ class Row:
     """A block order with what the accounts have in it that this person sees. `price` is what it is valued at."""
 
     order: Order
-    live: LivePrice | None
     price: Decimal
+    live: LivePrice | None = None
     shares: Decimal = Decimal(0)
     value: Decimal = Decimal(0)
     accounts: int = 0
@@ -167,26 +164,44 @@ def tickets(user) -> QuerySet[Ticket]:
     return Ticket.objects.visible_to(user).select_related("created_by", "confirmed_by")
 
 
-def rows(user, ticket: Ticket, now: datetime) -> list[Row]:
-    """The block orders of a ticket that this person sees, by symbol. Five queries, whatever the number of accounts."""
+def rows(user, ticket: Ticket) -> list[Row]:
+    """The block orders of a ticket that this person sees, by symbol, each with the price it is valued at. One query."""
     found = Order.objects.visible_to(user).filter(ticket=ticket).select_related("security", "custodian", "edited_by")
-    orders = list(found.annotate(last=last_price("security")).order_by("security__symbol", "side", "pk"))
-    live = live_prices({order.security_id for order in orders}, Firm.current(), now)
-    return [Row(order, live.get(order.security_id), order.last or order.price) for order in orders]
+    orders = found.annotate(last=last_price("security")).order_by("security__symbol", "side", "pk")
+    return [Row(order, order.last or order.price) for order in orders]
 
 
-def count_orders(user, ticket: Ticket, found: list[Row]) -> list[Row]:
-    """Fill in what the accounts have in each order. One query."""
-    by_order = {row.order.pk: row for row in found}
-    for pk, shares, value, accounts, of_accounts, edited in _fetch(BY_ORDER, user, ticket, found):
-        row = by_order[pk]
-        row.shares, row.value, row.accounts, row.of_accounts, row.edited = shares, value, accounts, of_accounts, edited
-    return found
+def look_at_prices(found: list[Row], now: datetime) -> None:
+    """Fill in each order's newest quote, and why it may not be traded on. Four queries."""
+    live = live_prices({row.order.security_id for row in found}, Firm.current(), now)
+    for row in found:
+        row.live = live.get(row.order.security_id)
 
 
 def totals(user, ticket: Ticket, found: list[Row]) -> Totals:
-    """The sums over all accounts of the ticket that this person sees. One query."""
-    return Totals(*_fetch(TOTALS, user, ticket, found)[0])
+    """The sums over all accounts of the ticket that this person sees; fills in each order's own. One query."""
+    by_order = {row.order.pk: row for row in found}
+    sums = Totals()
+    for pk, shares, value, accounts, of_accounts, edited, *rest in _fetch(BY_ORDER, user, ticket, found):
+        row = by_order[pk]
+        row.shares, row.value, row.accounts, row.of_accounts, row.edited = shares, value, accounts, of_accounts, edited
+        _add(sums, row, *rest)
+    return sums
+
+
+def _add(sums, row, short, long, unknown, known, taxable, accounts, left_out, lowest, lowest_cash):
+    """One order's sums; what accounts have over all orders comes with each."""
+    if row.order.side == Side.SELL:
+        sums.sells += row.value
+    else:
+        sums.buys += row.value
+    sums.short_gain += short
+    sums.long_gain += long
+    sums.unknown_lots += unknown
+    sums.known_shares += known
+    sums.taxable_gain += taxable
+    sums.edited += row.edited
+    sums.accounts, sums.left_out, sums.lowest, sums.lowest_cash = accounts, left_out, lowest, lowest_cash
 
 
 def account_rows(user, ticket: Ticket, found: list[Row], accounts: Iterable[int]) -> list[AccountRow]:

@@ -566,7 +566,7 @@ def check(ticket, desk):
     assert all(quantity >= 0 for quantity in now.values())
     assert now["A1", "sell AGG"] <= 40
     assert now["A2", "sell AGG"] <= 12
-    rows = tickets.rows(desk, ticket, timezone.now())
+    rows = tickets.rows(desk, ticket)
     pks = list(Account.objects.values_list("pk", flat=True))
     for account in tickets.account_rows(desk, ticket, rows, pks):
         assert account.ending >= 0, account

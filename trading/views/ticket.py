@@ -108,7 +108,9 @@ def ticket(request, pk):
 
 
 def _page(request, found: Ticket, place: Place, rejected: Rejected | None = None, status=200):
-    rows = tickets.rows(request.user, found, timezone.now())
+    rows = tickets.rows(request.user, found)
+    if place.by == "ticker":
+        tickets.look_at_prices(rows, timezone.now())
     context = _frame(request, found, place, rows) | {"rejected": rejected}
     if place.by == "account":
         context |= _by_account(request, found, place, rows, rejected)
@@ -155,7 +157,6 @@ def _why_not(user, found, rows):
 
 
 def _by_ticker(request, found, place, rows, rejected):
-    tickets.count_orders(request.user, found, rows)
     lines = _lines_typed(request.user, found, rejected) if rejected else {}
     for row in rows:
         row.field = _order_field(row, rejected)
@@ -216,7 +217,7 @@ def _draw(line, row, rejected):
 def order_lines(request, pk, order_pk):
     """The accounts of one order, a page of them: rows that the page puts below the order."""
     found = get_object_or_404(tickets.tickets(request.user), pk=pk)
-    rows = tickets.rows(request.user, found, timezone.now())
+    rows = tickets.rows(request.user, found)
     row = next((one for one in rows if one.order.pk == order_pk), None)
     if row is None:
         raise Http404
@@ -267,7 +268,7 @@ def _pages(place, some):
 def account_lines(request, pk, account_pk):
     """All lines of one account: rows that the page puts below it."""
     found = get_object_or_404(tickets.tickets(request.user), pk=pk)
-    rows = tickets.rows(request.user, found, timezone.now())
+    rows = tickets.rows(request.user, found)
     lines = _with_rows(tickets.lines(request.user, found).filter(account=account_pk), rows, None)
     if not lines:
         raise Http404
@@ -285,8 +286,8 @@ def live(request, pk):
     found = get_object_or_404(tickets.tickets(request.user), pk=pk)
     if found.confirmed_at and request.GET.get("confirmed") != "yes":
         return HttpResponseClientRefresh()
-    rows = tickets.rows(request.user, found, timezone.now())
-    tickets.count_orders(request.user, found, rows)
+    rows = tickets.rows(request.user, found)
+    tickets.look_at_prices(rows, timezone.now())
     context = _facts(request, found, rows) | {"rows": rows, "by": Place.of(request.GET).by, "oob": True}
     context["changed"] = request.GET.get("version") != str(found.version)
     return render(request, "trading/_ticket_live.html", context)
@@ -300,7 +301,7 @@ def live(request, pk):
 def execution(request, pk):
     """How one order, or all, are to be executed: a dialog of the ticket, or a page of its own."""
     found = get_object_or_404(tickets.tickets(request.user), pk=pk)
-    rows = tickets.rows(request.user, found, timezone.now())
+    rows = tickets.rows(request.user, found)
     asked = _asked(rows, request.GET.get("order", ""))
     form = ExecutionForm(fund=_of_fund(asked), initial=_initial(asked))
     return _execution_form(request, found, rows, asked, form)
@@ -349,7 +350,8 @@ def _dialog(request, content):
 def recalculation(request, pk):
     """Ask before quantities are set anew: a dialog of the ticket, or a page of its own."""
     found = get_object_or_404(tickets.tickets(request.user), pk=pk)
-    rows = tickets.rows(request.user, found, timezone.now())
+    rows = tickets.rows(request.user, found)
+    tickets.look_at_prices(rows, timezone.now())
     return render(request, _dialog(request, RECALCULATION), {
         "section": "trading", "ticket": found, "rows": rows, "totals": tickets.totals(request.user, found, rows),
         "why_not": _why_not(request.user, found, rows), "place": Place.of(request.GET),
@@ -458,7 +460,7 @@ def _rejected(typed, refusal):
 
 def _execution_again(request, found, place, typed, refusal):
     """The form on a page of its own, with what was entered and why it can't be; shares that were typed ride along."""
-    rows = tickets.rows(request.user, found, timezone.now())
+    rows = tickets.rows(request.user, found)
     row = _asked(rows, request.POST["execution"])
     form = ExecutionForm(request.POST, fund=_of_fund(row))
     if form.is_valid():
