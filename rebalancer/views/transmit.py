@@ -27,6 +27,7 @@ from trading.services import editing
 from trading.services.lines import Chosen
 
 NAMED = 10  # accounts of a line that the page names
+COMPARED_AT_ONCE = 2_000  # up to so many accounts are compared with the book before the page answers
 SALT = "preview"
 NOT_WHOLE = "What you saw did not arrive whole, so nothing was sent. Reload the page and try again."
 LEFT_OUT_VERB = "ticket.left_out"
@@ -71,11 +72,19 @@ def preview_page(request, pk):
     ticket = get_object_or_404(seen, pk=pk)
     if ticket.confirmed_at:
         return redirect("trading:finish", pk=ticket.pk)
+    return _page(request, ticket)
+
+
+def _page(request, ticket, changed=None, status=200):
+    """The preview; `changed` are the accounts that changed since approval, where they have just been compared."""
     batch = Batch.objects.filter(ticket=ticket).select_related("approved_by").first()
     found = preview(request.user, ticket)
     if not found.rows:
         return render(request, "rebalancer/preview.html", _frame(ticket, batch) | _ended(ticket))
-    refusals = [*found.refusals, *_changed(request.user, batch)]
+    later = changed is None and batch is not None and batch.entries.count() > COMPARED_AT_ONCE
+    if changed is None and batch is not None and not later:
+        changed = confirming.changed_accounts(batch)
+    refusals = [*found.refusals, *_changed(request.user, batch, changed or [])]
     context = _frame(ticket, batch) | {
         "found": found,
         "refusals": [_told(line) for line in refusals],
@@ -83,8 +92,9 @@ def preview_page(request, pk):
         "sent": _fields(found),
         "why_not": confirming.why_not(request.user, ticket) or _why_not_now(refusals),
         "may_edit": not editing.why_not(request.user),
+        "compared_later": later,
     }
-    return render(request, "rebalancer/preview.html", context)
+    return render(request, "rebalancer/preview.html", context, status=status)
 
 
 def _frame(ticket, batch):
@@ -95,16 +105,17 @@ def _ended(ticket):
     return {"happened": confirming.what_happened(ticket) or "None of its orders has an account of yours."}
 
 
-def _changed(user, batch) -> list[Line]:
+def _changed(user, batch, changed) -> list[Line]:
     """The accounts of this person that changed since approval, as a line that stands in the way."""
     if batch is None:
         return [Line("no-batch", "The ticket belongs to no request, so its accounts cannot be compared.")]
-    changed = confirming.changed_accounts(batch)
+    if not changed:
+        return []
     pks = Account.objects.visible_to(user).filter(number__in=[one.account_number for one in changed])
-    seen = dict(pks.values_list("number", "pk")) if changed else {}
+    seen = dict(pks.values_list("number", "pk"))
     mine = [one for one in changed if one.account_number in seen]
     if not mine:
-        return [Line("changed", "Accounts of other advisors changed since approval.")] if changed else []
+        return [Line("changed", "Accounts of other advisors changed since approval.")]
     named = (Concerned(seen[one.account_number], one.account_number, one.account_name, one.why) for one in mine)
     return [Line("changed", f"{plural(len(mine), 'account')} changed since approval.", accounts=tuple(named))]
 
@@ -173,8 +184,12 @@ def command(verb, form_class):
 
 @command(confirming.VERB, ConfirmForm)
 def confirm(request, ticket, seen):
-    """Let the orders go, as the preview showed them; a worker sends them."""
-    ticket = confirming.confirm(ticket, by=request.user, **seen)
+    """Let the orders go, as the preview showed them; a worker sends them. Accounts that changed are shown with it."""
+    try:
+        ticket = confirming.confirm(ticket, by=request.user, **seen)
+    except confirming.AccountsChanged as refusal:
+        messages.error(request, f"Nothing was sent: {refusal.summary}")
+        return _page(request, ticket, changed=refusal.accounts, status=409)
     enqueue(tasks.transmit, ticket.pk)
     messages.success(request, f"{ticket} is confirmed; its orders are being sent.")
     return redirect("trading:finish", pk=ticket.pk)

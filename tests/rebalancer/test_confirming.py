@@ -1,14 +1,16 @@
 """Confirm checks again what Approve checked: an account that changed since stops the whole ticket, and is named."""
 
+import threading
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from accounts.models import Account, Position, Price, Restriction, User
 from rebalancer.models import Batch
 from rebalancer.selectors import sale_list
-from rebalancer.services import batches, confirming
+from rebalancer.services import batches, confirming, days
 from rebalancer.states import Logic
 from tax.models import Lot
 from tests import factories as make
@@ -17,7 +19,7 @@ from trading.models import Allocation, FlatMove, Order
 from trading.preview import preview
 from trading.services import staging
 from trading.services.staging import Block, Part
-from trading.states import Side
+from trading.states import OrderState, Side
 
 from .conftest import again, as_seen, chosen, pending
 
@@ -187,3 +189,37 @@ def test_liquidations_too(balanced, desk):
     assert changed(batch) == {}
     cash(gone)
     assert "cash" in changed(batch)["L1"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_", range(2))
+def test_the_end_of_the_day_and_confirm_at_once(three, desk, round_):
+    batch = approved(desk, *three)
+    found, starting, said = preview(desk, again(batch.ticket), OPEN), threading.Barrier(2), {}
+    seen = {"version": found.ticket.version, "digest": found.digest, "still": found.shown}
+
+    def confirmed():
+        return confirming.confirm(batch.ticket, by=desk, now=OPEN, **seen)
+
+    def do(name, call):
+        try:
+            starting.wait()
+            said[name] = call()
+        except confirming.Refused as refusal:
+            said[name] = refusal
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=do, args=one) for one in (("confirm", confirmed), ("end", days.end_of_day))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    states, cancelled = set(Order.objects.values_list("state", flat=True)), said["end"]["tickets"]
+    if isinstance(said["confirm"], confirming.Refused):
+        assert "end of day" in str(said["confirm"])
+        assert (cancelled, states) == (1, {OrderState.CANCELLED})
+        assert not Allocation.objects.filter(is_open=True).exists()
+    else:
+        assert (cancelled, states) == (0, {OrderState.READY})
+        assert Allocation.objects.filter(is_open=False).count() == 0

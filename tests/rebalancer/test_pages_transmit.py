@@ -48,7 +48,7 @@ class TestPreview:
     def test_it_shows_orders_sums_and_the_button(self, batch, as_desk):
         page = text(as_desk.get(at("preview", batch)))
         orders = Order.objects.count()
-        assert f"Preview of the orders, Request {batch.pk}" in page
+        assert f"Preview, Request {batch.pk}" in page
         assert f"Confirm {orders} orders" in page
         assert "3 accounts" in page
         assert "Can go" in page
@@ -131,7 +131,21 @@ class TestConfirm:
         fields = seen(as_desk, batch)
         Account.objects.filter(number="A3").update(set_aside_cash=Decimal(7))
         answer = as_desk.post(at("confirm_ticket", batch), fields)
-        assert "A3 Account A3: set-aside cash $0.00 → $7.00" in said(answer)
+        assert answer.status_code == 409
+        assert "Nothing was sent: 1 account changed since approval." in text(answer)
+        assert "A3 Account A3: set-aside cash $0.00 → $7.00" in text(answer)
+        assert "Leave 1 account out" in text(answer)
+        assert again(batch.ticket).confirmed_at is None
+
+    def test_many_accounts_are_compared_when_it_is_confirmed(self, batch, as_desk, monkeypatch):
+        monkeypatch.setattr("rebalancer.views.transmit.COMPARED_AT_ONCE", 2)
+        Account.objects.filter(number="A3").update(cash=4000)
+        page = as_desk.get(at("preview", batch))
+        assert not page.context["refusals"]
+        assert "All accounts are compared with the book when the orders are confirmed" in text(page)
+        answer = as_desk.post(at("confirm_ticket", batch), dict(page.context["sent"]))
+        assert answer.status_code == 409
+        assert "A3 Account A3: cash $5,000.00 → $4,000.00" in text(answer)
 
     def test_a_price_that_is_missing_at_transmit(self, batch, as_desk):
         fields = seen(as_desk, batch)

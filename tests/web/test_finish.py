@@ -12,6 +12,7 @@ from rebalancer.services import batches
 from tests import factories as make
 from tests.rebalancer.conftest import again, as_seen, drifted, pending
 from tests.web.conftest import arrived
+from tests.web.test_every_page import look
 from trading.models import Allocation, MarketSettings, Order
 from trading.services import market_days, watching
 
@@ -106,7 +107,7 @@ def test_what_stands_in_the_way_and_how_it_is_left_out(page, sign_in, desk, stag
     page.goto(f"/trading/tickets/{staged.ticket_id}/preview/")
     expect(page.get_by_text("7712-0004 Client 4 Trust: cash $5,000.00 → $4,000.00")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("Confirm"))).to_be_disabled()
-    accessible()
+    look(page, accessible)
     screenshot("preview-refused")
     page.get_by_role("button", name="Leave 1 account out").click()
     arrived(page, re.compile("Preview"))
@@ -126,7 +127,7 @@ def test_an_advisor_looks_on(page, sign_in, ann, staged, accessible, screenshot)
     accessible()
 
 
-def test_a_page_that_is_closed_loses_nothing(page, sign_in, desk, staged, screenshot):
+def test_a_page_that_is_closed_loses_nothing(page, sign_in, desk, staged, accessible, screenshot):
     sign_in(desk)
     page.goto(f"/trading/tickets/{staged.ticket_id}/preview/")
     page.get_by_role("button", name=re.compile(r"Confirm \d orders")).click()
@@ -136,6 +137,8 @@ def test_a_page_that_is_closed_loses_nothing(page, sign_in, desk, staged, screen
     Order.objects.filter(security__symbol="AGG").update(trouble="The paper market does not answer.")
     page.goto(f"/trading/tickets/{staged.ticket_id}/finish/")
     screenshot("finish-trouble")
+    look(page, accessible)
+    page.goto("/")
     worked()
     page.goto(f"/trading/tickets/{staged.ticket_id}/finish/")
     expect(page.get_by_text("filled and booked in 5 accounts.")).to_be_visible()
