@@ -1,5 +1,5 @@
-"""`./run bench [peers] [engine] [pages] [lists] [batches] [nightly] [import] [start] [tickets]`: a table, also written
-into docs/benchmarks.md in place of the part's last one."""
+"""`./run bench [peers] [engine] [pages] [lists] [batches] [nightly] [import] [start] [tickets]
+[allocating]`: a table, also written into docs/benchmarks.md in place of the part's last one."""
 
 import sys
 
