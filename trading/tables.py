@@ -16,7 +16,6 @@ from accounts.listing.tables import (
     TitledColumn,
     badge,
 )
-from accounts.templatetags.frame import address
 from trading.states import ENDED, OrderState, Side
 from trading.words import BROKERS, broker_words, execution_words
 
@@ -47,7 +46,7 @@ def side(row):
 
 
 def ticket_link(row):
-    where = address("trading:ticket", row["ticket_id"])
+    where = reverse("trading:ticket", args=[row["ticket_id"]])
     return markup('<a href="{}" title="{}">Ticket {}</a>', where, row["ticket__label"], row["ticket_id"])
 
 

@@ -79,7 +79,7 @@ class LotTable(ListTable):
     symbol = Column("Symbol", "security__symbol")
     name = TitledColumn("Security", "security__name", css="name")
     sleeve = Column("Sleeve", "sleeve_name", draw=lambda row: sleeve_words(row["sleeve_name"]))
-    lot = Column("Lot", "lot_id", draw=lot, text=lambda row: row["lot_id"], fields=("provisional",), css="clip")
+    lot = Column("Lot", "lot_id", draw=lot, text=lambda row: row["lot_id"], fields=("provisional",), css="clip wide")
     acquired = DayColumn("Acquired", "acquired_on")
     quantity = QuantityColumn("Shares")
     price = PriceColumn("Price $", optional=True, title="The last price that may be used")

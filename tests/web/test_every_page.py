@@ -23,6 +23,8 @@ EMPTY = {
     "/rebalancer/history/": "No request has ended yet.",
     "/clients/accounts/": "There are no accounts yet.",
     "/trading/rebalance/": "There are no accounts yet.",
+    "/trading/orders/": "No order was staged yet.",
+    "/trading/orders/questioned/": "Every fill that a broker reported belongs to an order.",
     "/portfolios/": "There are no portfolios yet.",
     "/models/": "There are no models yet.",
 }
@@ -95,6 +97,7 @@ def test_pages_with_something_on_them(page, sign_in, desk, firm, accessible, rec
         f"/rebalancer/pending/{pending_one.pk}/approve/", f"/rebalancer/pending/{ended.pk}/cancel/",
         "/trading/rebalance/", f"/trading/rebalance/out-of-tolerance/{entry.portfolio_id}/?f=",
         "/trading/rebalance/no-portfolio/?f=", f"/trading/rebalance/accounts/{entry.account_id}/",
+        "/trading/orders/?f=", "/trading/orders/questioned/?f=",
         "/portfolios/?f=", "/models/?f=", f"/portfolios/{entry.portfolio_id}/", f"/models/{core.pk}/",
         f"/portfolios/{entry.portfolio_id}/versions/1/", f"/portfolios/{entry.portfolio_id}/changes/",
     ):  # fmt: skip
