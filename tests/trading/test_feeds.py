@@ -63,15 +63,18 @@ class TestMovement:
 
 @pytest.mark.django_db
 class TestSimulated:
-    def test_it_moves_around_the_newest_price_from_elsewhere(self):
-        make.price("VTI", 90, at(-7200))
-        make.price("VTI", 100, at(-3600))
-        make.price("VTI", 500, at(-60), source="simulated")
+    def test_what_has_a_price_from_elsewhere_gets_none(self):
+        make.price("VTI", 100, at(-7200), source="simulated")
+        make.price("VTI", 90, at(-3600))
+        assert Simulated().prices(["VTI"], NOON) == {}
+
+    def test_what_was_put_aside_from_elsewhere_does_not_count(self):
+        make.price("VTI", 100, at(-7200), source="simulated")
         make.price("VTI", 700, at(-30), state=Price.State.QUESTIONED)
         make.price("VTI", 800, at(-20), state=Price.State.REJECTED)
         assert Simulated().prices(["VTI"], NOON) == {"VTI": moved(HUNDRED, 7, "VTI", NOON)}
 
-    def test_without_one_around_the_first_that_was_simulated(self):
+    def test_it_moves_around_the_first_that_was_simulated(self):
         make.price("VTI", 100, at(-3600), source="simulated", state=Price.State.REJECTED)
         make.price("VTI", 101, at(-60), source="simulated")
         assert Simulated().prices(["VTI"], NOON) == {"VTI": moved(HUNDRED, 7, "VTI", NOON)}
@@ -80,18 +83,18 @@ class TestSimulated:
         make.security("NEW")
         make.price("BAD", 0, state=Price.State.QUESTIONED)
         for number in range(5):
-            make.price(f"S{number}", 100)
+            make.price(f"S{number}", 100, source="simulated")
         with django_assert_num_queries(2):
             found = Simulated().prices(["NEW", "BAD", "NOBODY", *(f"S{number}" for number in range(5))], NOON)
         assert set(found) == {f"S{number}" for number in range(5)}
 
     def test_the_seed_is_the_markets(self):
-        make.price("VTI", 100)
+        make.price("VTI", 100, source="simulated")
         MarketSettings.objects.update(paper_seed=8)
         assert Simulated().prices(["VTI"], NOON) == {"VTI": moved(HUNDRED, 8, "VTI", NOON)}
 
     def test_a_quote_is_of_now(self):
-        make.price("VTI", 100, at(-3600))
+        make.price("VTI", 100, at(-3600), source="simulated")
         before = datetime.now(UTC)
         assert before <= feed("simulated").quotes(["VTI"])["VTI"].as_of <= datetime.now(UTC)
 

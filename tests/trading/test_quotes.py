@@ -118,9 +118,10 @@ class TestKept:
         assert (row.price, row.as_of, row.source) == (Decimal("301.07"), NOON - timedelta(hours=3), "yahoo")
 
     def test_simulated_prices_are_called_simulated(self, db, held):
-        make.price("VTI", 100, NOON)
+        make.price("VTI", 100, NOON, source="simulated")
         quotes.refresh()
-        assert newest_prices()[Security.objects.get(symbol="VTI").pk].source == "simulated"
+        newest = newest_prices()[Security.objects.get(symbol="VTI").pk]
+        assert (newest.source, newest.as_of > NOON) == ("simulated", True)
 
     @pytest.mark.parametrize("price", [0, -1, 150, 50, 49.99, 1000])
     def test_a_price_that_looks_wrong_waits_once_and_the_last_one_stays(self, market, held, told, price):
@@ -254,7 +255,8 @@ class TestPill:
         return page.split('<span class="pill')[1].split("</span>")[0]
 
     def test_simulated_prices_are_called_so(self, db, client, held):
-        make.price("VTI", 100, NOON - timedelta(days=30), source="file")
+        make.price("AGG", 100, NOON - timedelta(days=30), source="file")
+        make.price("VTI", 100, NOON - timedelta(days=40), source="simulated")
         assert "simulated" not in self.words(client)
         quotes.refresh()
         assert "· simulated" in self.words(client)
@@ -389,9 +391,9 @@ class TestNight:
         assert RunRecord.objects.get(kind="prices").errors == ["The line is cut."]
 
     def test_a_worker_does_it_when_asked(self, worker, held):
-        make.price("VTI", 100, timezone.now() - timedelta(days=1))
+        make.price("VTI", 100, timezone.now() - timedelta(days=1), source="simulated")
         tasks.refresh_prices.delay()
         deadline = time.monotonic() + 60
-        while not Price.objects.filter(source="simulated").exists():
+        while Price.objects.filter(source="simulated").count() < 2:
             assert time.monotonic() < deadline
             time.sleep(0.1)

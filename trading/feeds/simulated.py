@@ -1,4 +1,7 @@
-"""Prices that live without a market: each moves a little around the last price that did not come from here."""
+"""Prices that live without a market: each moves a little around the first one it was given.
+
+A security that has a price from elsewhere gets none: nobody trades at a made-up price where there is a real one.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,8 +9,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from hashlib import sha256
 
-from django.db.models import OuterRef, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Exists, OuterRef, Subquery
 from django.utils import timezone
 
 from accounts.models import Price, Security
@@ -24,7 +26,7 @@ CENT, SMALL = Decimal("0.01"), Decimal("0.0001")
 
 
 class Simulated:
-    """A feed that always answers, for every security that ever had a price."""
+    """A feed that always answers, for every security of which all prices are simulated."""
 
     def quotes(self, symbols: Sequence[str]) -> dict[str, Quote]:
         now = timezone.now()
@@ -51,13 +53,13 @@ def _phase(seed, symbol, seconds):
 
 
 def _bases(symbols):
-    """(symbol, price to move around): the newest used price from elsewhere, else the first one that was simulated.
+    """(symbol, price to move around): the first that was simulated, where no price from elsewhere is used.
 
     Never a moved price: else the prices of a firm that runs for a year would wander away.
     """
     prices = Price.objects.filter(security=OuterRef("pk"), price__gt=0)
-    given = prices.filter(state__in=MAY_BE_USED).exclude(source=SOURCE).order_by("-as_of", "-id")
+    given = prices.filter(state__in=MAY_BE_USED).exclude(source=SOURCE)
     first = prices.filter(source=SOURCE).order_by("as_of", "id")
-    base = Coalesce(Subquery(given.values("price")[:1]), Subquery(first.values("price")[:1]))
-    found = Security.objects.filter(symbol__in=symbols).values_list("symbol", base)
-    return [(symbol, price) for symbol, price in found if price is not None]
+    mine = Security.objects.filter(~Exists(given), symbol__in=symbols)
+    found = mine.annotate(base=Subquery(first.values("price")[:1])).exclude(base=None)
+    return list(found.values_list("symbol", "base"))
