@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
+from itertools import cycle
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -136,11 +137,10 @@ def _saving(client, ticket) -> Iterator[Figure]:
         yield _saved(name, client, ticket, [fields(number) for number in ("11", "10")])
     out = [{"leave_out": f"order-{order.pk}"}, {"take_back": f"order-{order.pk}"}]
     yield _saved("… a whole order left out, and back", client, ticket, out)
-    prices = iter(range(1, 99))
+    prices = cycle([PRICE * Decimal("0.8"), PRICE * Decimal("1.25")])
 
     def move():
-        price = PRICE * (1 + Decimal(next(prices)) / 50)
-        now = datetime.now(UTC)
+        price, now = next(prices), datetime.now(UTC)
         made = [Price(security=one, price=price, as_of=now, source="bench") for one in Security.objects.all()]
         Price.objects.bulk_create(made)
 

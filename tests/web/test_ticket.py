@@ -5,12 +5,14 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from accounts.models import Account, TaxStatus
 from tests import factories as make
 from tests.trading.ticketing import line, market, order, quantities, staged
 from tests.web.conftest import arrived
+from tests.web.test_every_page import look
 from trading.models import Ticket
 from trading.services import editing
 from trading.services.lines import Chosen
@@ -250,3 +252,27 @@ def test_an_advisor_looks_on(page, sign_in, ticket, accessible, screenshot):
     accessible()
     screenshot("ticket-advisor")
     assert Ticket.objects.get().version == 1
+
+
+def test_every_page_of_a_ticket_at_both_widths_and_in_the_dark(page, opened, desk, accessible):
+    """With lines edited and left out, orders of every execution, and a price that has moved."""
+    block, account = order("buy VTI"), line("7712-0000", "buy VTI").account_id
+    editing.leave_out(opened, 1, Chosen(lines=(line("7712-0002", "buy VTI").pk,)), desk)
+    editing.leave_out(opened, 2, Chosen(orders=(order("buy FUND").pk,)), desk)
+    make.price("AGG", 60)
+    own = f"/trading/tickets/{opened.pk}/"
+    for address in (
+        own, f"{own}?open={block.pk},{order('sell AGG').pk}", f"{own}?by=account&open={account}",
+        f"{own}?by=account&q=nobody", f"{own}execution/?order={block.pk}", f"{own}execution/?order=all",
+        f"{own}execution/?order={order('buy FUND').pk}", f"{own}recalculate/",
+    ):  # fmt: skip
+        page.goto(address)
+        expect(page.locator("h1")).to_have_count(1)
+        look(page, accessible)
+    Ticket.objects.update(confirmed_at=timezone.now(), confirmed_by=desk)
+    page.goto(own)
+    look(page, accessible)
+    empty = staged({}, label="Request 2042")
+    page.goto(f"/trading/tickets/{empty.pk}/")
+    expect(page.locator(".empty .hint")).not_to_be_empty()
+    look(page, accessible)

@@ -395,7 +395,7 @@ def _again(request, found):
 def _do(request, found, typed) -> list[str]:
     """Save what was typed, then do what the button says; what was done, in words."""
     data, by = request.POST, request.user
-    both = set(BUTTONS) & set(data)
+    both = bool(typed.lines or typed.orders) and any(name in data for name in BUTTONS)
     with command(by, "ticket.edited", found) if both else nullcontext():
         version, said = _version(data), []
         if typed.lines or typed.orders:
