@@ -190,3 +190,50 @@ class TestConfirm:
 
 def _fields(batch):
     return {"version": batch.ticket.version, "digest": "0" * 32, "still": ""}
+
+
+class TestTheWayIn:
+    def way(self, client, batch):
+        return client.get(reverse("rebalancer:request", args=[batch.pk]) + "?f=")
+
+    def test_operations_opens_the_ticket(self, batch, as_desk):
+        page = self.way(as_desk, batch)
+        assert page.context["way"]["href"] == reverse("trading:ticket", args=[batch.ticket_id])
+        assert "Open order ticket" in text(page)
+        assert "nothing is transmitted before it is confirmed" in text(page)
+
+    def test_an_advisor_is_told_who_transmits(self, batch, as_ann):
+        page = self.way(as_ann, batch)
+        assert page.context["way"]["label"] == "Order ticket"
+        assert "Operations transmits" in text(page)
+
+    def test_it_is_followed_when_it_is_confirmed(self, batch, as_desk):
+        as_desk.post(at("confirm_ticket", batch), seen(as_desk, batch))
+        page = self.way(as_desk, batch)
+        assert page.context["way"]["href"] == reverse("trading:finish", args=[batch.ticket_id])
+        assert "Follow orders" in text(page)
+        order = page.context["orders"][0]
+        assert (order.filled, order.badge) == (0, "quiet")
+
+    def test_one_that_was_cancelled_has_nothing_first(self, batch, as_desk):
+        staging.cancel_staged(before=timezone.now(), why="end of day")
+        page = self.way(as_desk, batch)
+        assert page.context["way"]["first"] is False
+        assert "nothing was transmitted" in text(page)
+
+    def test_create_order_asks_and_leads_to_the_request(self, three, desk, as_desk):
+        batch = pending(desk, *three)
+        page = as_desk.get(reverse("rebalancer:request_analysis", args=[batch.pk]))
+        asked = f"{reverse('rebalancer:confirm_approve', args=[batch.pk])}?to=request"
+        assert f'href="{asked}"' in page.content.decode()
+        dialog = as_desk.get(asked).content.decode()
+        assert f'name="next" value="{reverse("rebalancer:request", args=[batch.pk])}"' in dialog
+
+    def test_create_order_says_why_not(self, three, desk, as_ann):
+        batch = pending(desk, *three)
+        page = text(as_ann.get(reverse("rebalancer:request_analysis", args=[batch.pk])))
+        assert "Create Order : Not every open account of this request is yours." in page
+
+    def test_one_that_is_proposed_has_no_way_on_yet(self, three, desk, as_desk):
+        batch = pending(desk, *three)
+        assert self.way(as_desk, batch).context["way"] is None
