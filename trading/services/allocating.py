@@ -95,12 +95,12 @@ def _book(order, filled):
     trades = _trades(order, parts, found, filled)
     bookings.book(trades)
     _close(parts, found)
-    accounts = len({trade.account_id for trade in trades})
-    Account.objects.filter(pk__in={part["account_id"] for part in parts}).want_check()
+    booked = {trade.account_id for trade in trades}  # of these a check is wanted by now
+    Account.objects.filter(pk__in={part["account_id"] for part in parts} - booked).want_check()
     Order.objects.filter(pk=order.pk).update(
         allocated_at=timezone.now(), trouble="", filled_quantity=filled.shares, filled_amount=filled.money
     )
-    words = f"Booked in {accounts:,} account{'' if accounts == 1 else 's'}."
+    words = f"Booked in {len(booked):,} account{'' if len(booked) == 1 else 's'}."
     OrderEvent.objects.create(order=order, state=order.state, words=words)
 
 
