@@ -305,6 +305,13 @@ class TestAnOrder:
         confirmed(ready)
         assert "It has not been sent: none of its 3 AGG for 1 account will be sold." in text(self.page(as_desk, ready))
 
+    @pytest.mark.parametrize("broker", ["file", "closed-down"])
+    def test_what_cannot_be_asked_back_says_whom_to_call(self, as_desk, mixed, broker):
+        changed(mixed, broker=broker)
+        assert "Cancel : It cannot be taken back from here: call the custodian or broker." in text(
+            self.page(as_desk, mixed)
+        )
+
     def test_buttons_say_why_they_cannot_be_pressed(self, client, desk, ann, book):
         client.force_login(ann)
         assert "Cancel : Orders are cancelled by Operations." in text(self.page(client, book[0]))

@@ -31,7 +31,7 @@ from .tabs import TradingList
 
 MAY_NOT_CANCEL = "Orders are cancelled by Operations."
 MAY_NOT_ASK = "The broker is asked by Operations."
-CALL = "Orders in files cannot be taken back from here. Call the custodian."
+CALL = "It cannot be taken back from here: call the custodian or broker."
 KEPT = 10  # seconds: how many fills are questioned, as old as what the frame of every page says
 LOG_SHOWN = 200  # the newest steps, and the newest fills: a TWAP of a day has some hundred
 
@@ -158,7 +158,15 @@ def why_not_cancel(order, user) -> str:
     if order.state == OrderState.PENDING_CANCEL:
         return "The broker has been asked to take it back."
     sent = order.state != OrderState.READY
-    return CALL if sent and not brokers.broker(order.broker).can_cancel else ""
+    return CALL if sent and not _takes_back(order.broker) else ""
+
+
+def _takes_back(name) -> bool:
+    """Whether the broker can be asked to take an order back; one that is not set up any more cannot."""
+    try:
+        return brokers.broker(name).can_cancel
+    except KeyError:
+        return False
 
 
 def why_not_ask(order, user) -> str:
