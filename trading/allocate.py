@@ -32,28 +32,24 @@ def allocate(wanted: Sequence[int], step: int, filled: int, cents: int, keys: Se
     assert cents >= 0, "money of a block has no sign"
     if not 0 <= filled <= asked:
         raise ValueError(f"{filled} units are filled, and {asked} were asked for.")
-    place = _places(keys)
-    units = list(wanted) if filled == asked else _pro_rata(wanted, step, filled, asked, place)
-    return Shares(units, _money(units, filled, cents, place))
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    units = list(wanted) if filled == asked else _pro_rata(wanted, step, filled, asked, order)
+    return Shares(units, _money(units, filled, cents, order))
 
 
-def _places(keys):
-    """The place of each part among all in the order of ties."""
-    place = [0] * len(keys)
-    for number, part in enumerate(sorted(range(len(keys)), key=keys.__getitem__)):
-        place[part] = number
-    return place
+def _behind(rests, order):
+    """The parts that a floor left behind, the largest rest first; a sort keeps equal ones in their order."""
+    return sorted((part for part in order if rests[part]), key=rests.__getitem__, reverse=True)
 
 
-def _pro_rata(wanted, step, filled, asked, place):
+def _pro_rata(wanted, step, filled, asked, order):
     """Whole steps by largest remainder. A part's share is wanted × filled / asked units, below what it wants."""
     whole = asked * step
     floors = [divmod(one * filled, whole) for one in wanted]
     units = [steps * step for steps, _ in floors]
     left = filled - sum(units)
-    behind = sorted((part for part, (_, rest) in enumerate(floors) if rest), key=lambda i: (-floors[i][1], place[i]))
     passed = []
-    for part in behind:
+    for part in _behind([rest for _, rest in floors], order):
         if left >= step and wanted[part] - units[part] >= step:
             units[part] += step
             left -= step
@@ -67,7 +63,7 @@ def _pro_rata(wanted, step, filled, asked, place):
     return units
 
 
-def _money(units, filled, cents, place):
+def _money(units, filled, cents, order):
     """The cents of each part: units × cents / filled, rounded down, and the rest a cent each by largest remainder."""
     if not filled:
         assert not cents, "nothing filled costs nothing"
@@ -75,7 +71,6 @@ def _money(units, filled, cents, place):
     floors = [divmod(one * cents, filled) for one in units]
     money = [floor for floor, _ in floors]
     left = cents - sum(money)
-    behind = sorted((part for part, (_, rest) in enumerate(floors) if rest), key=lambda i: (-floors[i][1], place[i]))
-    for part in behind[:left]:
+    for part in _behind([rest for _, rest in floors], order)[:left]:
         money[part] += 1
     return money
