@@ -27,8 +27,7 @@ MOVED = Decimal("0.02")
 PARTS = """
 WITH live AS (SELECT * FROM unnest(%(orders)s::bigint[], %(prices)s::numeric[]) AS live (order_id, price)),
 part AS MATERIALIZED (
-    SELECT a.order_id, a.account_id, a.quantity, o.side, whose.number, whose.tax_status, whose.name,
-        whose.cash - whose.set_aside_cash AS cash, a.is_open AND a.quantity > 0 AS flows,
+    SELECT a.order_id, a.account_id, a.quantity, o.side, whose.tax_status, a.is_open AND a.quantity > 0 AS flows,
         CASE WHEN a.filled_amount IS NOT NULL THEN a.filled_amount
             WHEN o.state IN ('cancelled', 'rejected', 'expired') THEN 0
             ELSE round(a.quantity * live.price, 2) END AS value,
@@ -46,15 +45,19 @@ elsewhere AS (
     WHERE x.is_open AND b.side = 'buy' AND b.ticket_id <> %(ticket)s
         AND x.account_id IN (SELECT account_id FROM part) GROUP BY 1
 ),
-ends AS MATERIALIZED (
-    SELECT part.account_id, number, name, cash, coalesce(elsewhere.buys, 0) AS elsewhere, count(*) AS lines,
-        count(*) FILTER (WHERE quantity > 0) AS traded, count(*) FILTER (WHERE part.edited) AS edited,
+sums AS MATERIALIZED (
+    SELECT account_id, count(*) AS lines, count(*) FILTER (WHERE quantity > 0) AS traded,
+        count(*) FILTER (WHERE edited) AS edited,
         coalesce(sum(value) FILTER (WHERE side = 'buy'), 0) AS buys,
         coalesce(sum(value) FILTER (WHERE side = 'sell'), 0) AS sells,
-        cash - coalesce(elsewhere.buys, 0)
-            + coalesce(sum(CASE side WHEN 'buy' THEN -value ELSE value END) FILTER (WHERE flows), 0) AS ending
-    FROM part LEFT JOIN elsewhere ON elsewhere.account_id = part.account_id
-    GROUP BY part.account_id, number, name, cash, elsewhere.buys
+        coalesce(sum(CASE side WHEN 'buy' THEN -value ELSE value END) FILTER (WHERE flows), 0) AS flow
+    FROM part GROUP BY account_id
+),
+ends AS MATERIALIZED (
+    SELECT sums.*, one.number, one.name, one.cash - one.set_aside_cash - coalesce(elsewhere.buys, 0) AS cash,
+        one.cash - one.set_aside_cash - coalesce(elsewhere.buys, 0) + flow AS ending
+    FROM sums JOIN accounts_account one ON one.id = sums.account_id
+    LEFT JOIN elsewhere ON elsewhere.account_id = sums.account_id
 )
 """
 BY_ORDER = """
@@ -68,7 +71,7 @@ SELECT order_id, sum(quantity), sum(value), count(DISTINCT account_id) FILTER (W
 FROM part GROUP BY order_id
 """
 BY_ACCOUNT = """
-SELECT account_id, number, name, lines, traded, edited, buys, sells, cash - elsewhere, ending FROM ends ORDER BY number
+SELECT account_id, number, name, lines, traded, edited, buys, sells, cash, ending FROM ends ORDER BY number
 """
 
 

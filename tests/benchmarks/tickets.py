@@ -116,6 +116,7 @@ def _ask(client, address):
 
 
 def _figure(name, seconds, ask):
+    ask()  # what the frame of pages keeps for some seconds
     with CaptureQueriesContext(connection) as asked:
         ask()
     count = sum(one["sql"] not in ("BEGIN", "COMMIT") for one in asked) - OF_THE_PERSON
