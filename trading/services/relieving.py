@@ -8,14 +8,22 @@ from decimal import Decimal
 
 import numpy as np
 
+from accounts.imports.copying import fetch
 from accounts.money import UNITS_PER_SHARE, amount, part_of, plain, shares
-from tax.models import Lot
 from tax.relief import UNKNOWN, Lots, Method, Sales, relieve
 from tax.terms import is_long_term
 
 from .staging import Sold
 
 EPOCH = date(1970, 1, 1)
+LOTS = f"""
+SELECT lot.account_id, lot.sleeve_id, lot.security_id, lot.lot_id, (lot.quantity * {UNITS_PER_SHARE})::bigint,
+    lot.acquired_on - date '1970-01-01', coalesce((lot.total_cost * 100)::bigint, {UNKNOWN})
+FROM unnest(%(accounts)s::bigint[], %(sleeves)s::bigint[], %(securities)s::bigint[])
+    AS wanted (account_id, sleeve_id, security_id)
+JOIN tax_lot lot USING (account_id, sleeve_id, security_id)
+ORDER BY lot.account_id, lot.sleeve_id, lot.security_id, lot.acquired_on, lot.lot_id
+"""
 METHODS = {method.name.lower(): method for method in Method}
 
 
@@ -73,17 +81,11 @@ def relieved(sales: Iterable[Sale], trade_day: date) -> dict[int, Relieved]:
 
 def _held(sales):
     """The lots of each position as (lot id, units, days of acquisition, cost in cents), in age order."""
-    wanted = {sale.position for sale in sales}
-    lots = Lot.objects.filter(
-        account__in={sale.account_id for sale in sales}, security__in={sale.security_id for sale in sales}
-    ).order_by("account", "sleeve", "security", "acquired_on", "lot_id")
+    accounts, sleeves, securities = zip(*sorted({sale.position for sale in sales}), strict=True)
+    wanted = {"accounts": list(accounts), "sleeves": list(sleeves), "securities": list(securities)}
     held = defaultdict(list)
-    columns = ("account_id", "sleeve_id", "security_id", "lot_id", "quantity", "acquired_on", "total_cost")
-    for *position, lot_id, quantity, acquired, cost in lots.values_list(*columns).iterator(chunk_size=10_000):
-        key = tuple(position)
-        if key in wanted:
-            cents = UNKNOWN if cost is None else int(cost * 100)
-            held[key].append((lot_id, int(quantity * UNITS_PER_SHARE), (acquired - EPOCH).days, cents))
+    for account, sleeve, security, lot_id, units, days, cents in fetch(LOTS, wanted):
+        held[account, sleeve, security].append((lot_id, units, days, cents))
     return held
 
 
