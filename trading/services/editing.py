@@ -142,7 +142,7 @@ def _pro_rata(lines, orders, totals, typed) -> dict[int, Decimal]:
             wrong[pk] = f"{orders[pk].security.symbol}, {as_given(total)}: {words}"
     if wrong:
         raise WrongLines([], wrong)
-    found = {}
+    found: dict[int, Decimal] = {}
     for pk, total in totals.items():
         found |= shared([line for line in lines if line.order.pk == pk], total)
     return found

@@ -184,13 +184,13 @@ def editable(ticket_pk: int) -> QuerySet[Ticket]:
     return Ticket.objects.select_for_update(of=("self",)).filter(pk=ticket_pk).annotate(**firm)
 
 
-def orders_of(ticket) -> dict[int, Order]:
+def orders_of(ticket) -> dict[int, Any]:
     """The block orders of a ticket by id, each with `at`, the last price that may be used, else that of approval."""
     found = Order.objects.filter(ticket=ticket).annotate(last=last_price("security"))
     found = found.select_related("security", "custodian").order_by("security__symbol", "side", "pk")
-    orders = {order.pk: order for order in found}
+    orders: dict[int, Any] = {order.pk: order for order in found}
     for order in orders.values():
-        order.at = order.last or order.price  # type: ignore[attr-defined]
+        order.at = order.last or order.price
     return orders
 
 

@@ -47,12 +47,11 @@ def _price(orders) -> list[str]:
     notes = []
     for order in orders.values():
         live = found.get(order.security_id)
-        why = live.why_not if live else "it has no price"
-        order.fresh = not why
-        if why:
-            notes.append(f"{order.security.symbol} stays as it is: {why}")
-        else:
+        order.fresh = live is not None and not live.why_not
+        if live and order.fresh:
             order.at = live.price
+        else:
+            notes.append(f"{order.security.symbol} stays as it is: {live.why_not if live else 'it has no price'}")
     return notes
 
 
