@@ -305,7 +305,8 @@ class TestItsLists:
         assert 260 < left < 270
         rows = b"".join(olive.get(page_of(account, "account_lots") + "?f=&export=csv").streaming_content)
         by_lot = {row.split(",")[3]: row.split(",")[4:] for row in rows.decode().splitlines()}
-        assert by_lot["old"] == ["2020-01-02", "10.000000", "100.000000", "1000.00", "900.00", "100.00", "Long", "0", ""]
+        old = ["2020-01-02", "10.000000", "100.000000", "1000.00", "900.00", "100.00", "Long", "0", ""]
+        assert by_lot["old"] == old
         assert by_lot["new"][5:] == ["-100.00", "\"Short", f" long in {left} days\"", str(left), ""]
         assert by_lot["unknown"][3:6] == ["250.00", "", ""]
 

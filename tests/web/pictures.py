@@ -86,6 +86,38 @@ def operations(walk: Walk) -> None:
     walk.picture("13-history")
     page.get_by_role("link", name="View Details").first.click()
     walk.picture("14-request-in-history")
+    orders(walk)
+
+
+def orders(walk: Walk) -> None:
+    """From the approved request to its filled orders, and an account they were booked in."""
+    page = walk.page
+    page.get_by_role("link", name="Open order ticket").click()
+    page.locator(".opens").first.click()
+    expect(page.locator("tr.line").first).to_be_visible()
+    walk.picture("24-order-ticket")
+    page.locator("a.execution").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.get_by_role("dialog").get_by_label("Algorithm").select_option("vwap")
+    page.wait_for_timeout(400)  # the dialog fades in
+    walk.picture("25-execution")
+    page.get_by_role("dialog").get_by_role("link", name="Keep as it is").click()
+    page.get_by_role("link", name="Transmit all").click()
+    walk.picture("26-preview")
+    page.get_by_role("button", name="Confirm").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+    expect(page.locator("progress, .progress, svg").first).to_be_visible()
+    page.wait_for_timeout(PATIENCE / 10)  # some are filled, some are not
+    walk.picture("27-finish")
+    expect(page.get_by_text("filled and booked in")).to_be_visible(timeout=2 * PATIENCE)
+    walk.go("/trading/orders/")
+    walk.picture("28-orders")
+    page.locator("#listing tbody td a").first.click()
+    page.wait_for_load_state()
+    walk.picture("29-an-order")
+    page.locator("main a[href*='/clients/accounts/']").first.click()
+    page.wait_for_load_state()
+    walk.picture("30-account-after-the-fills")
 
 
 def advisor(walk: Walk) -> None:
