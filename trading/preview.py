@@ -33,6 +33,8 @@ CLOSES_SOON = timedelta(minutes=15)
 MOVED = Decimal(2)  # percent that a price has moved since approval before somebody is told
 STEPS = (2, 5, 10, 20, 50)  # percent; a move beyond the next one is another warning than the one that was seen
 FAR = Decimal(5)  # percent that a limit is away from the price before somebody is told
+THIN = Decimal("0.5")  # percent of what an account buys that it should keep in cash: prices move until it is filled
+NAMED_AT_MOST = 3
 
 # An account's cash after its orders at these prices, and what it would sell beyond what it holds. Flat moves take their
 # shares from the same positions.
@@ -46,7 +48,8 @@ part AS (
 ),
 ends AS (
     SELECT one.id, one.number, one.name, bool_or(part.side = 'buy') AS buys,
-        one.cash - one.set_aside_cash + sum(CASE part.side WHEN 'buy' THEN -part.value ELSE part.value END) AS cash
+        one.cash - one.set_aside_cash + sum(CASE part.side WHEN 'buy' THEN -part.value ELSE part.value END) AS cash,
+        sum(part.value) FILTER (WHERE part.side = 'buy') AS bought
     FROM part JOIN accounts_account one ON one.id = part.account_id GROUP BY one.id
 ),
 moved AS (
@@ -73,6 +76,8 @@ UNION ALL SELECT 'left_out', 0, '', '', '', count(*), 0 FROM (
     WHERE o.ticket_id = %(ticket)s AND o.state = 'ready' AND (%(everybody)s OR whose.advisor_id = %(person)s)
     GROUP BY 1 HAVING max(a.quantity) = 0) nothing_left
 UNION ALL (SELECT 'short', id, number, name, '', cash, 0 FROM ends WHERE buys AND cash < 0 ORDER BY number)
+UNION ALL (SELECT 'thin', id, number, name, '', cash, 0 FROM ends
+    WHERE cash >= 0 AND cash * 100 < bought * %(thin)s ORDER BY cash, number)
 UNION ALL (SELECT 'beyond', id, number, name, symbol, gives, holds FROM beyond ORDER BY number, symbol)
 """
 
@@ -152,7 +157,7 @@ def preview(user, ticket: Ticket, now: datetime | None = None) -> Preview:
     rows = [_row(order, live.get(order.security_id)) for order in orders]
     checks = _checks(user, ticket, rows)
     refusals = [*_refusals(rows, market, now), *_file_refusals(rows), *checks.lines]
-    warnings = list(_warnings(rows, market, now))
+    warnings = [*_warnings(rows, market, now), *checks.warnings]
     for line in (*refusals, *warnings):
         next((row.lines.append(line) for row in rows if row.order.pk == line.order), None)
     shown = {f"order:{row.order.pk}": _order_words(row) for row in rows}
@@ -271,6 +276,7 @@ def _hour(at: time):
 @dataclass(frozen=True, slots=True)
 class _Checks:
     lines: list[Line]
+    warnings: list[Line]
     accounts: int
     left_out: int
     lowest: Concerned | None
@@ -281,7 +287,7 @@ def _checks(user, ticket, rows) -> _Checks:
     priced = [row for row in rows if row.quantity and row.live]
     params = {
         "orders": [row.order.pk for row in priced], "prices": [row.live.price for row in priced],
-        "ticket": ticket.pk, "everybody": user.sees_every_account, "person": user.pk,
+        "ticket": ticket.pk, "everybody": user.sees_every_account, "person": user.pk, "thin": THIN,
     }  # fmt: skip
     found = defaultdict(list)
     with connection.cursor() as cursor:
@@ -299,9 +305,23 @@ def _checks(user, ticket, rows) -> _Checks:
     ]
     accounts, left_out = (int(found[what][0][4]) for what in ("accounts", "left_out"))
     lowest = next(iter(found["lowest"]), None)
+    warnings = list(_thin_line(found["thin"]))
     if lowest is None:
-        return _Checks(lines, accounts, left_out, None, None)
-    return _Checks(lines, accounts, left_out, Concerned(*lowest[:3], ""), lowest[4])
+        return _Checks(lines, warnings, accounts, left_out, None, None)
+    return _Checks(lines, warnings, accounts, left_out, Concerned(*lowest[:3], ""), lowest[4])
+
+
+def _thin_line(found) -> Iterator[Line]:
+    if not found:
+        return
+    named = ", ".join(f"{number} ({dollars_text(cash)})" for _, number, _, _, cash, _ in found[:NAMED_AT_MOST])
+    more = f" and {len(found) - NAMED_AT_MOST:,} more" if len(found) > NAMED_AT_MOST else ""
+    keeps, buys = ("keeps", "it buys") if len(found) == 1 else ("keep", "they buy")
+    yield Line(
+        "thin",
+        f"{plural(len(found), 'account')} {keeps} less than {percent_text(THIN)} of what {buys} in cash, which may end "
+        f"below 0 if prices move before the orders are filled: {named}{more}.",
+    )
 
 
 def _accounts_line(key, accounts, what) -> Iterator[Line]:

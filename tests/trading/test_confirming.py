@@ -232,6 +232,14 @@ class TestWhatAPersonShouldKnow:
         (line,) = shown(desk, staged).warnings
         assert line.words.startswith("Sell VTI: its price has moved by 2.10")
 
+    def test_cash_that_a_moving_price_may_take_below_zero(self, staged, desk):
+        make.Account.objects.filter(number="A1").update(cash=Decimal("-246.25"))  # sells 1,000, buys 750
+        assert warned(desk, staged) == set()  # keeps 3.75, which is 0.5 % of it
+        make.Account.objects.filter(number="A1").update(cash=Decimal("-246.26"))
+        (line,) = shown(desk, staged).warnings
+        assert line.words.startswith("1 account keeps less than 0.50\N{NO-BREAK SPACE}% of what it buys in cash")
+        assert line.words.endswith("A1 ($3.74).")
+
     def test_a_limit_far_away(self, staged, desk):
         order("AGG", algorithm=Algorithm.LIMIT, limit_price=Decimal("47.40"))
         assert "5.20\N{NO-BREAK SPACE}% below the price" in shown(desk, staged).warnings[0].words
