@@ -1,6 +1,6 @@
 """Reads of the book. What belongs to accounts starts from `visible_to(user)`."""
 
-from django.db.models import CharField, F, OuterRef, Subquery, Value
+from django.db.models import CharField, Exists, F, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Coalesce, Concat, NullIf, Trim
 
 from accounts.models import (
@@ -87,6 +87,13 @@ def _newest(prices, securities):
 def questioned_prices():
     """The quotes that wait for somebody's word, newest first."""
     return Price.objects.filter(state=Price.State.QUESTIONED).select_related("security").order_by("-as_of", "security")
+
+
+def prices_that_stop():
+    """Those of them that stop their security: no newer quote of it has come that nobody rejected."""
+    later = Q(as_of__gt=OuterRef("as_of")) | Q(as_of=OuterRef("as_of"), pk__gt=OuterRef("pk"))
+    newer = Price.objects.filter(later, security=OuterRef("security")).exclude(state=Price.State.REJECTED)
+    return questioned_prices().filter(~Exists(newer))
 
 
 def newest_versions(portfolio_pks=None):

@@ -27,7 +27,11 @@ class Firm(models.Model):
     market_calendar = models.CharField(max_length=20, default="XNYS", help_text="A calendar of exchange_calendars.")
     nightly_at = models.TimeField(default="21:00", help_text="Start of the nightly chain, in the market's time zone.")
     end_of_day_at = models.TimeField(default="18:00", help_text="What is not approved by then is cancelled.")
-    four_eyes = models.BooleanField(default=False, help_text="Whoever opened a request may not approve it.")
+    four_eyes = models.BooleanField(
+        default=False,
+        help_text="Whoever opened, re-proposed or switched a request may not approve it, and whoever edited a staged "
+        "order may not confirm it.",
+    )
     threshold_percent = percent_field(default=Decimal(20), validators=NOT_NEGATIVE)
     precision_percent = percent_field(default=Decimal(4), validators=NOT_NEGATIVE)
     zero_cash_threshold = percent_field(

@@ -64,6 +64,8 @@ class Price(models.Model):
                 condition=~models.Q(source="simulated"),
                 name="price_not_simulated",
             ),
+            # Few wait for somebody's word, and every page says how many.
+            models.Index(fields=["security"], condition=models.Q(state="questioned"), name="price_questioned"),
         ]
 
     def __str__(self):

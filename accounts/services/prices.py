@@ -65,7 +65,7 @@ def store_prices(quotes):
 def confirm_price(price, by):
     """Let a questioned price be used. For Operations and Administrators.
 
-    Raises Refused when it is not questioned, or not above 0.
+    Raises Refused when it is not questioned, not above 0, or by now not what `price` says, which the person has seen.
     """
     with command(by, "price.confirmed", price):
         if price.price <= 0:
@@ -96,15 +96,22 @@ def set_aside(source):
 
 def _decide(price, state, by):
     require_role(by, Role.OPERATIONS, Role.ADMINISTRATOR)
-    if not Price.objects.filter(pk=price.pk, state=Price.State.QUESTIONED).update(state=state):
-        now = Price.objects.filter(pk=price.pk).first()
-        word = now.get_state_display().lower() if now else "gone"
-        moment = f"{price.as_of:%Y-%m-%d %H:%M}"
-        raise Refused(f"The price of {price.security} as of {moment} is not questioned: it is {word}.")
+    if not Price.objects.filter(pk=price.pk, state=Price.State.QUESTIONED, price=price.price).update(state=state):
+        raise Refused(_told(price))
     price.state = state
     before, after = {"state": Price.State.QUESTIONED}, {"state": state}
     audit.record(by, f"price.{state}", price, before, after, security=price.security.symbol)
     want_checks_of(Security.objects.filter(pk=price.security_id))
+
+
+def _told(price):
+    """What the second comer is told, and whoever decides about figures that are not there any more."""
+    now = Price.objects.filter(pk=price.pk).first()
+    named = f"The price of {price.security} as of {price.as_of:%Y-%m-%d %H:%M}"
+    if now is not None and now.state == Price.State.QUESTIONED:
+        return f"{named} is {plain(now.price)} now, no longer {plain(price.price)}. Look at it again."
+    word = now.get_state_display().lower() if now else "gone"
+    return f"{named} is not questioned: it is {word}."
 
 
 def _known(quotes):

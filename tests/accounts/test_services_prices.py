@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 
 from accounts.models import Account, AuditLine, Price
-from accounts.selectors import newest_prices, questioned_prices
+from accounts.selectors import newest_prices, prices_that_stop, questioned_prices
 from accounts.services import prices
 from accounts.services.refusals import Refused
 from tests import factories as make
@@ -126,3 +126,23 @@ def test_an_advisor_does_not_decide():
         prices.reject_price(Price.objects.get(), by=make.advisor())
     assert states() == ["questioned"]
     assert AuditLine.objects.first().verb == "refused"
+
+
+@pytest.mark.parametrize("decide", [prices.confirm_price, prices.reject_price])
+def test_a_price_that_became_another_since_it_was_seen_is_not_decided(decide):
+    prices.store_prices([quote("100"), quote("200", days=1)])
+    seen = questioned_prices().get()
+    prices.store_prices([quote("300", days=1)])
+    with pytest.raises(Refused, match="is 300 now, no longer 200. Look at it again"):
+        decide(seen, by=None)
+    assert states() == ["usable", "questioned"]
+
+
+def test_only_the_newest_that_nobody_rejected_stops_its_security():
+    prices.store_prices([quote("100"), quote("200", days=1), quote("300", days=2)])
+    assert [str(price.price) for price in prices_that_stop()] == ["300.000000"]
+    prices.reject_price(prices_that_stop().get(), by=None)
+    assert [str(price.price) for price in prices_that_stop()] == ["200.000000"]
+    prices.store_prices([quote("101", days=3)])
+    assert not prices_that_stop()
+    assert questioned_prices().count() == 1
