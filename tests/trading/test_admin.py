@@ -15,8 +15,8 @@ from accounts.services.refusals import Refused
 from tests import factories as make
 from tests.accounts.test_admin import errors, filled
 from trading.models import Fill, MarketSettings, Order, OrderFile, Route
+from trading.services import quotes, staging
 from trading.services import settings as services
-from trading.services import staging
 from trading.states import FillState, Side
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +120,21 @@ def test_what_a_worker_notes_meanwhile_stays(boss):
     settings.paper_speed = 5
     assert services.save_market(settings, by=boss)
     assert MarketSettings.current().feed_trouble == "no answer"
+
+
+@pytest.mark.parametrize(
+    ("set_to", "asked"),
+    [({"feed": "yahoo"}, True), ({"feed": "file", "feed_file": "/srv/prices.csv"}, True), ({"paper_seed": 8}, False)],
+)
+def test_another_feed_is_asked_at_once(boss, set_to, asked):
+    MarketSettings.objects.update(quotes_asked_at=timezone.now(), feed_trouble="Since 10:00: no answer")
+    settings = MarketSettings.current()
+    for name, value in set_to.items():
+        setattr(settings, name, value)
+    assert services.save_market(settings, by=boss)
+    market = MarketSettings.current()
+    assert (market.quotes_asked_at is None, market.feed_trouble == "") == (asked, asked)
+    assert quotes.refresh_due() is asked
 
 
 @pytest.mark.parametrize(

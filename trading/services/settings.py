@@ -30,8 +30,15 @@ def save_market(settings: MarketSettings, by) -> bool:
         old, new = audit.differences(_settings(found), _settings(settings))
         if new:
             settings.save(update_fields=list(new))
+            if {"feed", "feed_file"} & new.keys():
+                _ask_at_once(settings)
             audit.record(by, "marketsettings.saved", settings, old, new)
         return bool(new)
+
+
+def _ask_at_once(settings):
+    """Another feed is not asked when the old one was due, and the old one's trouble is not its own."""
+    MarketSettings.objects.filter(pk=settings.pk).update(quotes_asked_at=None, feed_trouble="")
 
 
 def _settings(settings):
