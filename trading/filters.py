@@ -195,14 +195,21 @@ class AllocationFilters(StrictFilterSet):
 # --- fills that cannot be right -------------------------------------------------------------------------------
 
 
+STANDING = "standing"  # the column that decides whether what was put aside is listed at all
+
+
 def questioned_rows() -> QuerySet[Fill]:
-    """The fills that wait for a person's word; for those who see every account."""
-    return Fill.objects.filter(state=FillState.QUESTIONED)
+    """The fills that cannot be right, also those that a person has put aside; for those who see every account."""
+    return Fill.objects.filter(state=FillState.QUESTIONED).annotate(settler=name_of("settled_by"))
 
 
 class QuestionedFilters(StrictFilterSet):
-    """Fills that could not be matched."""
+    """Fills that could not be matched. Those that were put aside are listed when asked for."""
 
+    standing = OptionFilter(
+        "Standing",
+        {"waits": ("Waits for a word", Q(settled_at=None)), "aside": ("Put aside", Q(settled_at__isnull=False))},
+    )
     broker = ChoiceFilter("Broker", choices=list(BROKERS.items()))
     order = NumberedFilter("Order", "order_id")
     symbol = ChoiceFilter("Ticker", "order__security__symbol")
@@ -212,6 +219,13 @@ class QuestionedFilters(StrictFilterSet):
     price = NumberFilter("Price $")
     at = MomentFilter("Executed")
     received_at = MomentFilter("Received")
+    settled_by = ChoiceFilter("Put aside by", "settler")
+    settled_at = MomentFilter("Put aside")
 
     search_fields = ("execution_id", "client_order_id", "order__security__symbol")
     search_hint = "Execution, client order id or ticker"
+
+    def _under_tiles(self):
+        rows = super()._under_tiles()
+        asked = any(term.raw.startswith((f"{STANDING}:", "settled_")) for term in self.terms)
+        return rows if asked else rows.filter(settled_at=None)

@@ -18,7 +18,7 @@ def fills(order: Order) -> QuerySet[Fill]:
 
 def questioned() -> int:
     """How many fills wait for a person's word."""
-    return Fill.objects.filter(state=FillState.QUESTIONED).count()
+    return Fill.objects.filter(state=FillState.QUESTIONED, settled_at=None).count()
 
 
 def parts_of(order: Order, user) -> dict:

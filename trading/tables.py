@@ -210,10 +210,15 @@ def of_order(row):
     return order_link({"pk": row["order_id"]})
 
 
+def fill_link(row):
+    where = reverse("trading:questioned_fill", args=[row["pk"]])
+    return markup('<a href="{0}" title="{1}">{1}</a>', where, row["execution_id"] or "without a number")
+
+
 class QuestionedTable(ListTable):
     """Fills that could not be matched; nothing was booked for them."""
 
-    execution_id = TitledColumn("Execution")
+    execution_id = Column("Execution", "execution_id", draw=fill_link, text=lambda row: row["execution_id"], css="clip")
     order = Column(
         "Order", "order_id", draw=of_order, text=lambda row: str(row["order_id"] or "Unknown"), optional=True
     )
@@ -225,8 +230,17 @@ class QuestionedTable(ListTable):
     client_order_id = TitledColumn("Client order id")
     at = MomentColumn("Executed")
     received_at = MomentColumn("Received")
+    settled_by = Column("Put aside by", "settler", optional=True)
+    settled_at = MomentColumn("Put aside", optional=True)
+    settled_words = TitledColumn("What it was")
 
     fixed = ("execution_id", "order")
+    default = (
+        "symbol", "quantity", "price", "words", "broker", "client_order_id", "at", "received_at", "settled_words",
+    )  # fmt: skip
     sort = "-received_at"
+    row_fields = ("settled_at",)
     noun = ("fill", "fills")
 
+    def row_css(self, row):
+        return "muted" if row["settled_at"] else ""

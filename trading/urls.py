@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from trading.views import files, finish, order_commands, orders, ticket
+from trading.views import files, finish, order_commands, orders, questioned, ticket
 
 app_name = "trading"
 
@@ -18,11 +18,13 @@ urlpatterns = [
     # Trading / Orders
     path("trading/orders/", orders.OrdersPage.as_view(), name="orders"),
     path("trading/orders/questioned/", orders.QuestionedPage.as_view(), name="questioned"),
+    path("trading/orders/questioned/<int:pk>/", questioned.QuestionedFill.as_view(), name="questioned_fill"),
     path("trading/orders/<int:pk>/", orders.OrderPage.as_view(), name="order"),
     path("trading/orders/<int:pk>/status/", orders.status, name="order_status"),
     path("trading/orders/cancel/", order_commands.cancel_selected, name="cancel_orders"),
     path("trading/orders/<int:pk>/cancel/", order_commands.cancel, name="cancel_order"),
     path("trading/orders/<int:pk>/ask/", order_commands.ask, name="ask_order"),
+    path("trading/orders/<int:pk>/end/", order_commands.EndByHand.as_view(), name="end_order"),
     # Files for custodians, and what they send back
     path("trading/tickets/<int:pk>/files/<int:file_pk>/", files.ticket_file, name="ticket_file"),
     path(

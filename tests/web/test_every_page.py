@@ -24,7 +24,7 @@ EMPTY = {
     "/clients/accounts/": "There are no accounts yet.",
     "/trading/rebalance/": "There are no accounts yet.",
     "/trading/orders/": "No order was staged yet.",
-    "/trading/orders/questioned/": "Every fill that a broker reported belongs to an order.",
+    "/trading/orders/questioned/": "Every fill that a broker reported belongs to an order, or was put aside.",
     "/portfolios/": "There are no portfolios yet.",
     "/models/": "There are no models yet.",
 }

@@ -1,5 +1,6 @@
 """What brokers report, as it came: each report once, however often it is repeated."""
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -22,6 +23,9 @@ class Fill(models.Model):
     received_at = models.DateTimeField(auto_now_add=True)
     state = models.CharField(max_length=10, choices=FillState, default=FillState.COUNTED)
     words = models.CharField(max_length=200, blank=True, help_text="Why it is questioned.")
+    settled_at = models.DateTimeField(null=True, blank=True, help_text="When a questioned fill was put aside.")
+    settled_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+")
+    settled_words = models.CharField(max_length=200, blank=True, help_text="What the person who put it aside wrote.")
 
     class Meta:
         constraints = [
@@ -30,5 +34,14 @@ class Fill(models.Model):
                 condition=Q(state="questioned") | Q(quantity__gt=0, price__gt=0, order__isnull=False),
                 name="counted_fill_makes_sense",
             ),
+            models.CheckConstraint(
+                condition=Q(state="questioned") | Q(settled_at=None), name="only_questioned_fills_are_put_aside"
+            ),
         ]
-        indexes = [models.Index(fields=["order", "at"], name="fill_by_order")]
+        indexes = [
+            models.Index(fields=["order", "at"], name="fill_by_order"),
+            models.Index(fields=["received_at"], condition=Q(state="questioned"), name="fill_questioned"),
+        ]
+
+    def __str__(self):
+        return f"Fill {self.execution_id}"

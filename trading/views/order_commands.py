@@ -1,5 +1,6 @@
-"""What people of Operations do with orders: cancel them, and have the broker asked about them again."""
+"""What people of Operations do with orders: cancel them, have the broker asked about them again, end them by hand."""
 
+from decimal import Decimal, InvalidOperation
 from functools import wraps
 
 from django.contrib import messages
@@ -7,21 +8,25 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.functional import cached_property
 
 from accounts.listing import answers
-from accounts.listing.figures import plural
+from accounts.listing.figures import plural, quantity_text
 from accounts.listing.filters import FilterRefused
 from accounts.listing.selection import Selection, SelectionChanged, SelectionError
+from accounts.listing.word import WordPage
 from accounts.services import audit
 from accounts.services.refusals import Refused
 from accounts.tasks import enqueue
 from trading import tasks
 from trading.filters import OrderFilters, order_rows
 from trading.models import Order
-from trading.services import cancelling, watching
+from trading.services import cancelling, ending, watching
 from trading.states import OrderState
+from trading.words import broker_words
 
-from .orders import MAY_NOT_ASK, MAY_NOT_CANCEL
+from .orders import MAY_NOT_ASK, MAY_NOT_CANCEL, left, orders_seen, why_not_end
+from .tabs import SECTION
 
 AT_ONCE = 200  # orders that are cancelled by one button: each is a step of its own, and somebody waits for the answer
 NAMED = 5
@@ -132,3 +137,61 @@ def _cancel_each(request, orders):
         more = len(refused) - NAMED
         also = f" And {more} more." if more > 0 else ""
         messages.error(request, f"Not cancelled: {' '.join(refused[:NAMED])}{also}")
+
+
+# --- ending by hand -------------------------------------------------------------------------------------------
+
+
+class EndByHand(WordPage):
+    """What ending an order by hand does, in numbers, and the word that it takes."""
+
+    template_name = "trading/order_end.html"
+    refusals = (Refused,)
+
+    @cached_property
+    def thing(self):
+        return get_object_or_404(orders_seen(self.request.user), pk=self.kwargs["pk"])
+
+    @property
+    def back(self):
+        return reverse("trading:order", args=[self.thing.pk])
+
+    def why_not(self):
+        return why_not_end(self.request.user) or ending.why_not_end(self.thing)
+
+    def decide(self, data):
+        ending.end_by_hand(
+            self.thing, by=self.request.user, filled=_number(data.get("filled", "")), words=data.get("words", "")
+        )
+        enqueue(tasks.ask, self.thing.pk)
+        return f"{self.thing} is ended. {booked(self.thing)} What is reported after that is questioned."
+
+    def context(self):
+        return {
+            "section": SECTION,
+            "tab": "orders",
+            "consequence": booked(self.thing),
+            "left": left(self.thing),
+            "broker": broker_words(self.thing.broker, self.thing.custodian),
+            "longest": ending.WORDS_LENGTH,
+            "not_known": self.thing.trouble == watching.NOT_KNOWN,
+        }
+
+
+def booked(order) -> str:
+    """What of an order is booked when it is ended now."""
+    accounts = plural(order.accounts_count, "account")
+    if not order.filled_quantity:
+        return f"Nothing of it is filled, so nothing is booked in its {accounts}."
+    filled = f"{quantity_text(order.filled_quantity)} of {quantity_text(order.quantity)} shares"
+    return f"What is filled is booked: {filled} in {accounts}."
+
+
+def _number(text):
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise Refused("What the page showed did not arrive whole, so nothing was done. Do it again from here.")
+    return number

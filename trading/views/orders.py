@@ -23,6 +23,7 @@ from trading.filters import (
     questioned_rows,
 )
 from trading.models import Allocation, Order
+from trading.services import ending
 from trading.states import AT_BROKER, ENDED, OrderState
 from trading.tables import STATE_BADGES, AllocationTable, OrderTable, QuestionedTable
 from trading.words import broker_words, execution_words
@@ -31,8 +32,10 @@ from .tabs import TradingList
 
 MAY_NOT_CANCEL = "Orders are cancelled by Operations."
 MAY_NOT_ASK = "The broker is asked by Operations."
+MAY_NOT_END = "Orders are ended by hand by Operations."
 CALL = "It cannot be taken back from here: call the custodian or broker."
 KEPT = 10  # seconds: how many fills are questioned, as old as what the frame of every page says
+QUESTIONED_KEPT = "questioned-fills"  # the name it is kept by
 LOG_SHOWN = 200  # the newest steps, and the newest fills: a TWAP of a day has some hundred
 
 
@@ -59,7 +62,7 @@ class OrdersPage(TradingList):
         """Only those who see every account are told of fills without an order: nobody knows whose these are."""
         if not self.request.user.sees_every_account:
             return {"questioned": 0}
-        return {"questioned": cache.get_or_set("questioned fills", selectors.questioned, KEPT)}
+        return {"questioned": cache.get_or_set(QUESTIONED_KEPT, selectors.questioned, KEPT)}
 
 
 class QuestionedPage(TradingList):
@@ -118,6 +121,8 @@ def live(order, user) -> dict:
         "consequence": consequence(order),
         "why_not_cancel": why_not_cancel(order, user),
         "why_not_ask": why_not_ask(order, user),
+        "ends_by_hand": not ending.why_not_end(order),
+        "why_not_end": why_not_end(user),
     }  # fmt: skip
 
 
@@ -176,6 +181,11 @@ def why_not_ask(order, user) -> str:
     if order.state in (OrderState.SENDING, *AT_BROKER):
         return ""
     return "It has ended." if order.state in ENDED else "It has not been sent."
+
+
+def why_not_end(user) -> str:
+    """Why this person may not end an order by hand; empty when they may."""
+    return "" if user.has_perm("trading.change_order") else MAY_NOT_END
 
 
 class OrderPage(TradingList):
