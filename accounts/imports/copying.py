@@ -13,7 +13,7 @@ def copy_rows(table, columns, rows):
     rows = iter(rows)
     count = 0
     sql = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
-    with connection.cursor() as cursor:
+    with connection.cursor() as cursor, connection.wrap_database_errors:
         while portion := list(islice(rows, ROWS_AT_A_TIME)):
             cursor.copy_expert(sql, io.StringIO("".join(map(_line, portion))))
             count += len(portion)

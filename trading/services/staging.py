@@ -1,20 +1,26 @@
 """Writes of orders: staging them and calling them off."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.imports.copying import copy_rows
 from accounts.models import Account, Security
 from trading.models import Allocation, FlatMove, Order, OrderEvent, Route, Ticket
 from trading.states import Algorithm, OrderState, Side
 
 ROWS_AT_ONCE = 2000
 PAPER, FILE = "paper", "file"
+ALLOCATION = (
+    "order_id", "account_id", "sleeve_id", "quantity", "approved_quantity", "lots", "short_quantity", "short_cost",
+    "long_quantity", "long_cost", "unknown_lots", "edit_words", "is_open",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ def stage(*, label: str, by, trade_date: date, blocks: Iterable[Block], moves: I
     orders = Order.objects.bulk_create([_order(ticket, one, funds) for one in routed])
     OrderEvent.objects.bulk_create([OrderEvent(order=order, by=by, state=OrderState.READY) for order in orders])
     parts = ((order, part) for order, one in zip(orders, routed, strict=True) for part in one.block.parts)
-    _write(Allocation, (_allocation(order, part) for order, part in parts))
+    copy_rows(Allocation._meta.db_table, ALLOCATION, (_allocation(order, part) for order, part in parts))
     _write(FlatMove, (_flat_move(ticket, move) for move in moves))
     return ticket
 
@@ -108,9 +114,11 @@ def _order(ticket, routed, funds):
 
 
 def _allocation(order, part):
-    return Allocation(
-        order=order, account_id=part.account_id, sleeve_id=part.sleeve_id, quantity=part.quantity,
-        approved_quantity=part.quantity, lots=part.lots, **asdict(part.sold),
+    """The row of an account's part: a ticket has one for each account, sleeve and security, so they go in by COPY."""
+    sold = part.sold
+    return (
+        order.pk, part.account_id, part.sleeve_id, part.quantity, part.quantity, json.dumps(part.lots),
+        sold.short_quantity, sold.short_cost, sold.long_quantity, sold.long_cost, sold.unknown_lots, "", True,
     )  # fmt: skip
 
 
