@@ -7,18 +7,16 @@ from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
-from django.db.models import DecimalField, F, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Q
 
 from accounts.bulk import read_array
+from accounts.imports.copying import fetch
 from accounts.models import Account, Firm, PortfolioVersion, Restriction, Security, Sleeve
 from accounts.money import LARGEST_VALUE, MICRO, UNITS_PER_SHARE, cents
 from rebalancer import quotes, targets
 from rebalancer.engine import Book, Reason
 from rebalancer.quotes import Quote, Quotes
 from tax.relief import Method
-from trading.models import Allocation
-from trading.states import Side
 
 EPOCH = date(1970, 1, 1)
 METHODS = {"fifo": Method.FIFO, "lifo": Method.LIFO, "hifo": Method.HIFO, "minimum_tax": Method.MINIMUM_TAX}
@@ -163,8 +161,8 @@ def load(account_pks, trade_date: date, *, prices: Quotes | None = None, portfol
     `prices`: the quotes to use, or None for the newest; `portfolios`: {account id: portfolio id} to hold accounts to
     other than their own. The caller decides at which moment (accounts.bulk.one_moment).
     """
-    facts = _facts(account_pks, portfolios or {})
     prices = prices or quotes.newest()
+    facts = _facts(account_pks, portfolios or {}, prices)
     world = _world(prices)
     plans = targets.plans({fact["target"] for fact in facts} - {None})
     rules = _rules([fact["pk"] for fact in facts], trade_date)
@@ -176,11 +174,11 @@ def load(account_pks, trade_date: date, *, prices: Quotes | None = None, portfol
     return _assemble(facts, rows, outside, templates, rules, world, prices, refused, trade_date)
 
 
-def _facts(account_pks, portfolios):
+def _facts(account_pks, portfolios, prices):
     """Plain values of the accounts, by id; `target` is the portfolio each is held to, `reserved` its open buys."""
     firm = Firm.current()
     facts = list(Account.objects.filter(pk__in=account_pks).order_by("pk").values(*ACCOUNT_FIELDS))
-    reserved = _reserved([fact["pk"] for fact in facts])
+    reserved = _reserved([fact["pk"] for fact in facts], prices)
     for fact in facts:
         fact["target"] = portfolios.get(fact["pk"], fact["portfolio_id"])
         fact["lot_method"] = fact["lot_method"] or firm.lot_method
@@ -188,11 +186,21 @@ def _facts(account_pks, portfolios):
     return facts
 
 
-def _reserved(account_pks):
-    """Cost of each account's own open buy orders."""
-    cost = Sum(F("quantity") * F("order__price"), output_field=DecimalField(max_digits=38, decimal_places=12))
-    found = Allocation.objects.filter(account__in=account_pks, is_open=True, order__side=Side.BUY)
-    return dict(found.values_list("account").annotate(cost=Coalesce(cost, Decimal(0))))
+RESERVED = """
+    SELECT a.account_id, sum(round(a.quantity * coalesce(live.price, o.price), 2))
+    FROM trading_allocation a JOIN trading_order o ON o.id = a.order_id
+    LEFT JOIN unnest(%(securities)s::bigint[], %(prices)s::numeric[]) AS live (security_id, price)
+        ON live.security_id = o.security_id
+    WHERE a.is_open AND o.side = 'buy' AND a.account_id = ANY(%(accounts)s) GROUP BY a.account_id
+"""
+
+
+def _reserved(account_pks, prices: Quotes):
+    """Cost of each account's own open buy orders at these prices, each part to the cent; where there is none, at that
+    of the order."""
+    used = {pk: quote.price for pk, quote in prices.usable.items()}
+    known = {"accounts": account_pks, "securities": list(used), "prices": list(used.values())}
+    return dict(fetch(RESERVED, known))
 
 
 def _world(prices):

@@ -21,6 +21,7 @@ from accounts.listing.figures import clock_text, dollars_text, percent_text, plu
 from accounts.models import Firm, Security
 from accounts.money import amount
 from accounts.selectors import name_of
+from accounts.sweeps import swept
 from trading import hours
 from trading.brokers import broker, file
 from trading.live import LivePrice, live_prices
@@ -38,7 +39,7 @@ NAMED_AT_MOST = 3
 
 # An account's cash after its orders at these prices, and what it would sell beyond what it holds. Flat moves take their
 # shares from the same positions.
-CHECKS = """
+CHECKS = f"""
 WITH live AS (SELECT * FROM unnest(%(orders)s::bigint[], %(prices)s::numeric[]) AS one(order_id, price)),
 part AS (
     SELECT a.account_id, a.sleeve_id, o.security_id, o.side, a.quantity, round(a.quantity * live.price, 2) AS value
@@ -46,11 +47,14 @@ part AS (
     JOIN accounts_account whose ON whose.id = a.account_id
     WHERE a.quantity > 0 AND (%(everybody)s OR whose.advisor_id = %(person)s)
 ),
+swept AS MATERIALIZED ({swept("SELECT account_id FROM part")}),
 ends AS (
     SELECT one.id, one.number, one.name, bool_or(part.side = 'buy') AS buys,
-        one.cash - one.set_aside_cash + sum(CASE part.side WHEN 'buy' THEN -part.value ELSE part.value END) AS cash,
+        one.cash + coalesce(min(swept.cash), 0) - one.set_aside_cash
+            + sum(CASE part.side WHEN 'buy' THEN -part.value ELSE part.value END) AS cash,
         sum(part.value) FILTER (WHERE part.side = 'buy') AS bought
-    FROM part JOIN accounts_account one ON one.id = part.account_id GROUP BY one.id
+    FROM part JOIN accounts_account one ON one.id = part.account_id
+    LEFT JOIN swept ON swept.account_id = one.id GROUP BY one.id
 ),
 moved AS (
     SELECT account_id, source_id, security_id, sum(quantity) AS quantity

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts.models import Account, Firm, Position
 from accounts.selectors import last_price
+from accounts.sweeps import swept
 from trading import hours
 from trading.live import LivePrice, live_prices
 from trading.models import Allocation, Order, Ticket
@@ -24,7 +25,7 @@ from trading.states import ENDED, SLICED, Algorithm, OrderState, Side
 from trading.words import execution_words
 
 MOVED = Decimal("0.02")
-PARTS = """
+PARTS = f"""
 WITH live AS (SELECT * FROM unnest(%(orders)s::bigint[], %(prices)s::numeric[]) AS live (order_id, price)),
 part AS MATERIALIZED (
     SELECT a.order_id, a.account_id, a.quantity, o.side, whose.tax_status, a.is_open AND a.quantity > 0 AS flows,
@@ -45,6 +46,7 @@ elsewhere AS (
     WHERE x.is_open AND b.side = 'buy' AND b.ticket_id <> %(ticket)s
         AND x.account_id IN (SELECT account_id FROM part) GROUP BY 1
 ),
+swept AS MATERIALIZED ({swept("SELECT account_id FROM part")}),
 sums AS MATERIALIZED (
     SELECT account_id, count(*) AS lines, count(*) FILTER (WHERE quantity > 0) AS traded,
         count(*) FILTER (WHERE edited) AS edited,
@@ -54,10 +56,13 @@ sums AS MATERIALIZED (
     FROM part GROUP BY account_id
 ),
 ends AS MATERIALIZED (
-    SELECT sums.*, one.number, one.name, one.cash - one.set_aside_cash - coalesce(elsewhere.buys, 0) AS cash,
-        one.cash - one.set_aside_cash - coalesce(elsewhere.buys, 0) + flow AS ending
-    FROM sums JOIN accounts_account one ON one.id = sums.account_id
-    LEFT JOIN elsewhere ON elsewhere.account_id = sums.account_id
+    SELECT sums.*, had.number, had.name, had.cash, had.cash + flow AS ending
+    FROM sums JOIN (
+        SELECT one.id, one.number, one.name,
+            one.cash + coalesce(swept.cash, 0) - one.set_aside_cash - coalesce(elsewhere.buys, 0) AS cash
+        FROM accounts_account one
+        LEFT JOIN swept ON swept.account_id = one.id LEFT JOIN elsewhere ON elsewhere.account_id = one.id
+    ) had ON had.id = sums.account_id
 )
 """
 BY_ORDER = """

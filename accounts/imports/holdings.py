@@ -4,6 +4,7 @@ import numpy as np
 
 from accounts.models import Restriction, Security, Transaction
 from accounts.rules import restriction_problems
+from accounts.sweeps import swept
 
 from .copying import arrive, execute, fetch, lock_accounts
 from .kinds import Choice, Day, Number, Reference, Text
@@ -16,15 +17,18 @@ TAKE_CASH = """
     UPDATE accounts_account a SET cash = r.amount, delivered_for = %(session)s, check_wanted_at = %(now)s
     FROM arriving_cash r WHERE a.id = r.account_id
 """
-KEEP_CASH = """
+KEEP_CASH = f"""
     DROP TABLE IF EXISTS cash_before;
     CREATE TEMPORARY TABLE cash_before ON COMMIT DROP AS
-    SELECT a.id AS account_id, a.cash FROM accounts_account a JOIN arriving_cash r ON a.id = r.account_id
+    SELECT a.id AS account_id, a.cash + COALESCE(s.cash, 0) AS cash
+    FROM accounts_account a JOIN arriving_cash r ON a.id = r.account_id
+    LEFT JOIN ({swept("SELECT account_id FROM arriving_cash")}) s ON s.account_id = a.id
 """
 
 
 def take_cash(table, world):
-    """Set the balances; from here on the delivery's accounts are known, and their old balances in `cash_before`."""
+    """Set the balances; from here on the delivery's accounts are known, and their old balances, sweeps included, in
+    `cash_before`."""
     world.delivered = np.sort(table["account_number"])
     columns = {"account_id": "bigint", "amount": "numeric(18,2)"}
     arrive("arriving_cash", columns, zip(keys(table["account_number"]), numbers(table["amount"], 2), strict=True))

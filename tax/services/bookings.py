@@ -65,11 +65,12 @@ ARRIVING = {
     "quantity": "numeric(20,6)", "price": "numeric(18,6)", "amount": "numeric(18,2)",
     "trade_day": "date", "traded_at": "timestamptz", "source": "text", "lots": "jsonb",
 }  # fmt: skip
-# A trade that the newest complete delivery of its account has already: booked, but in lots and cash it is there.
+# A trade that the newest delivery of its account has already in the cash or the lots that were taken of it. Where both
+# are, it is booked, but there already; where its lots were refused, only its cash is.
 DELIVERED = """
     EXISTS (SELECT FROM accounts_account a
         JOIN accounts_delivery d ON d.session = a.delivered_for AND d.received_at > t.traded_at
-        JOIN accounts_deliveryfile f ON f.delivery_id = d.id AND f.name = 'lots.csv' AND f.state = 'taken'
+        JOIN accounts_deliveryfile f ON f.delivery_id = d.id AND f.name = '{name}' AND f.state = 'taken'
         WHERE a.id = t.account_id AND a.delivered_for >= t.trade_day)
 """
 KEEP = f"""
@@ -77,12 +78,12 @@ KEEP = f"""
         INSERT INTO tax_booking (account_id, sleeve_id, security_id, quantity, price, amount, trade_day, source,
             booked_at, is_provisional, lots)
         SELECT account_id, sleeve_id, security_id, quantity, price, amount, trade_day, source, %(now)s,
-            NOT {DELIVERED}, lots
+            NOT {DELIVERED.format(name="lots.csv")}, lots
         FROM booked_trades t ORDER BY number
         ON CONFLICT (account_id, source, sleeve_id, security_id) DO NOTHING
         RETURNING id, account_id, source, sleeve_id, security_id, is_provisional
     )
-    SELECT t.number, m.id, m.is_provisional FROM made m
+    SELECT t.number, m.id, m.is_provisional, NOT {DELIVERED.format(name="cash.csv")} FROM made m
     JOIN booked_trades t USING (account_id, source, sleeve_id, security_id) ORDER BY t.number
 """
 
@@ -92,7 +93,8 @@ def book(trades: Iterable[Trade]) -> Booked:
     """Book these trades into lots, positions and cash, each once for its source, account, sleeve and security.
 
     All or nothing: raises Refused, naming the account and the security, where a sleeve holds less than it sold. A
-    trade that a delivery has already is only noted. Asks for checks of the accounts.
+    trade that a delivery has already is only noted; where only its cash was delivered, the cash stays as it is. Asks
+    for checks of the accounts.
     """
     rows = sorted(trades, key=lambda trade: (*trade.place, trade.source))
     if not rows:
@@ -100,7 +102,8 @@ def book(trades: Iterable[Trade]) -> Booked:
     arrive("booked_trades", ARRIVING, (_row(number, trade) for number, trade in enumerate(rows)))
     lock_accounts("SELECT account_id FROM booked_trades")
     kept = fetch(KEEP, {"now": timezone.now()})
-    for short, held in apply([Kept(booking, rows[number]) for number, booking, provisional in kept if provisional]):
+    new = [Kept(booking, rows[number], pays) for number, booking, provisional, pays in kept if provisional]
+    for short, held in apply(new):
         raise _too_little(short.trade, held)
     return Booked(len(kept), len(rows) - len(kept))
 
@@ -130,10 +133,11 @@ def _named(places):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A trade that has its row among the bookings."""
+    """A trade that has its row among the bookings; `pays`: its money is not in the account's cash yet."""
 
     booking_id: int
     trade: Trade
+    pays: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +170,9 @@ def apply(kept: Sequence[Kept]) -> list[tuple[Kept, int]]:
     _buy([one for one in kept if one.trade.units > 0], changes)
     _write(changes)
     failed = {one.booking_id for one, _ in short}
-    done = [one.trade for one in kept if one.booking_id not in failed]
-    sum_up(trade.place for trade in done)
-    pay((trade.account_id, trade.cents) for trade in done)
+    done = [one for one in kept if one.booking_id not in failed]
+    sum_up(one.trade.place for one in done)
+    pay((one.trade.account_id, one.trade.cents if one.pays else 0) for one in done)
     return short
 
 

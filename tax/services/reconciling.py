@@ -18,6 +18,7 @@ from accounts.models import Account, Role
 from accounts.money import UNITS_PER_SHARE
 from accounts.services import audit
 from accounts.services.refusals import Refused, command, require_role
+from accounts.sweeps import swept
 from tax.models import BookedLot, Booking, Break
 from tax.services import bookings
 from tax.services.bookings import Kept, Trade
@@ -172,17 +173,19 @@ BREAKS_OF_HOLDINGS = f"""
         FROM expected_holdings e WHERE e.is_confirmed) held
     WHERE expected <> delivered ORDER BY account_id, security_id {KEEP_BREAK}
 """
-# What else a delivery brought in cash counts as expected: its new transactions that are no trades.
+# What else a delivery brought in cash counts as expected: its new transactions that are no trades. Sweeps are cash:
+# what the custodian moves between them and the balance is no difference.
 BREAKS_OF_CASH = f"""
     INSERT INTO tax_break (account_id, security_id, session, expected, delivered, found_at, words)
     SELECT account_id, NULL, %(session)s, expected, delivered, %(now)s, '' FROM (
-        SELECT a.id AS account_id, a.cash AS delivered, was.cash - COALESCE((
+        SELECT a.id AS account_id, a.cash + COALESCE(s.cash, 0) AS delivered, was.cash - COALESCE((
                 SELECT sum(b.amount) FROM tax_booking b
                 WHERE b.account_id = a.id AND b.is_provisional AND b.trade_day > %(session)s), 0)
             + COALESCE((
                 SELECT sum(t.amount) FROM accounts_transaction t
                 WHERE t.account_id = a.id AND t.recorded_at = %(now)s AND t.kind NOT IN ('buy', 'sell')), 0) AS expected
         FROM accounts_account a JOIN cash_before was ON was.account_id = a.id
+        LEFT JOIN ({swept("SELECT account_id FROM expected_holdings")}) s ON s.account_id = a.id
         WHERE a.id IN (SELECT account_id FROM expected_holdings WHERE is_confirmed)) held
     WHERE expected <> delivered ORDER BY account_id {KEEP_BREAK}
 """

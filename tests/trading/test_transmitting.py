@@ -12,6 +12,7 @@ from django.utils import timezone
 from tests import factories as make
 from trading.models import MarketDay, Order, Ticket
 from trading.services import transmitting
+from trading.services.staging import Part
 from trading.states import OrderState
 
 from .broker_server import PATIENCE
@@ -286,36 +287,83 @@ class TestSellsFirst:
         assert transmitting.send_due() == 1
         assert Decimal(market.orders[order("VTI").client_order_id].instruction["quantity"]) == 11
 
-    def test_an_account_whose_sells_brought_too_little_is_left_out(self, staged, market):
+    def test_an_account_whose_sells_brought_too_little_is_cut_to_its_cash(self, staged, market):
         self.booked(5, 250)
         assert transmitting.send_due() == 1
         buy = order("VTI")
-        assert (buy.quantity, buy.state) == (7, "working")
+        assert (buy.quantity, buy.state) == (9, "working")
+        cut = buy.allocations.get(account__number="A1")
+        assert (cut.quantity, cut.is_open, cut.approved_quantity) == (2, True, 4)
+        assert cut.edit_words == "cut from 4: too little cash"
+        assert ("ready", "1 account cut: too little cash after their sells") in log(buy)
+        asked = market.orders[buy.client_order_id].instruction
+        assert {number: Decimal(shares) for number, shares in asked["portions"]} == {"A1": 2, "A2": 7}
+
+    def test_one_that_cannot_pay_for_a_share_is_left_out(self, staged, market):
+        self.booked(1, 50)
+        assert transmitting.send_due() == 1
+        buy = order("VTI")
         left = buy.allocations.get(account__number="A1")
-        assert (left.quantity, left.is_open, left.approved_quantity) == (0, False, 4)
-        assert left.edit_words == "left out: its sells brought too little cash"
-        assert ("ready", "1 account left out: what was sold brought too little cash") in log(buy)
+        assert (buy.quantity, left.quantity, left.is_open) == (7, 0, False)
+        assert left.edit_words == "left out: too little cash after its sells"
+        assert ("ready", "1 account left out: too little cash after their sells") in log(buy)
         asked = market.orders[buy.client_order_id].instruction
         assert [number for number, _ in asked["portions"]] == ["A2"]
+
+    def test_sells_that_filled_wholly_but_cheaper(self, staged):
+        self.booked(10, 399)
+        assert transmitting.send_due() == 1
+        assert order("VTI").allocations.get(account__number="A1").quantity == 3
+
+    def test_a_price_that_rose_meanwhile_cuts_also_who_sells_nothing(self, staged):
+        self.booked(10, 500)
+        make.price("VTI", "714.29")  # 7 of them are 5,000.03; A1 pays for none
+        assert transmitting.send_due() == 1
+        parts = order("VTI").allocations.order_by("account__number")
+        assert [part.quantity for part in parts] == [0, 6]
 
     def test_an_account_with_other_cash_stays_in(self, staged):
         self.booked(5, 400)
         assert transmitting.send_due() == 1
         assert order("VTI").quantity == 11
 
+    def test_cash_in_a_sweep_pays_too(self, staged):
+        self.booked(5, 250)
+        make.security("CORE", kind="sweep"), make.price("CORE", 1)
+        make.lot(make.Account.objects.get(number="A1"), "CORE", 150)
+        transmitting.send_due()
+        assert order("VTI").quantity == 11
+
     def test_set_aside_cash_does_not_count(self, staged):
         self.booked(5, 400)
         make.Account.objects.filter(number="A1").update(set_aside_cash=1)
         transmitting.send_due()
-        assert order("VTI").quantity == 7
+        assert order("VTI").quantity == 10
 
-    def test_other_buys_of_the_ticket_take_their_part(self, market):
+    def test_funds_are_cut_in_their_own_steps(self, market):
+        account("A1", cash=0, AGG=10)
+        make.security("FUND", kind="mutual_fund"), make.price("FUND", "17.77")
+        confirmed(block("AGG", "sell", 50, A1=10), block("FUND", "buy", "17.77", A1="28.137"), sells_first=True)
+        self.booked(10, Decimal("499.98"))  # 28.137 are 499.99
+        assert transmitting.send_due() == 1
+        assert order("FUND").quantity == Decimal("28.136")
+
+    def test_what_is_lacking_is_taken_off_all_buys_alike(self, market):
         account("A1", cash=600, AGG=10)
         confirmed(block("AGG", "sell", 50, A1=10), block("VTI", "buy", 100, A1=4), block("BND", "buy", 100, A1=4),
                   sells_first=True)  # fmt: skip
         self.booked(0, 600)
-        assert transmitting.send_due() == 1  # enough for one of the two
-        assert sorted(order(symbol).state for symbol in ("VTI", "BND")) == ["cancelled", "working"]
+        assert transmitting.send_due() == 2
+        assert [order(symbol).quantity for symbol in ("VTI", "BND")] == [3, 3]
+
+    def test_the_largest_part_of_an_accounts_sleeves_is_cut(self, market):
+        one, core = account("A1", cash=0, AGG=10), make.model("Core", VTI=100)
+        buy = block("VTI", "buy", 100, A1=2)
+        buy.parts.append(Part(one.pk, core.sleeve.pk, Decimal(3), []))
+        confirmed(block("AGG", "sell", 50, A1=10), buy, sells_first=True)
+        self.booked(2, 100)
+        assert transmitting.send_due() == 1
+        assert sorted(order("VTI").allocations.values_list("quantity", flat=True)) == [0, 1]
 
     def test_sells_that_ended_without_a_fill_release_and_leave_nothing(self, market):
         account("A1", cash=0, AGG=10)
@@ -324,7 +372,7 @@ class TestSellsFirst:
         assert transmitting.send_due() == 0
         buy = order("VTI")
         assert (buy.state, buy.quantity) == ("cancelled", 0)
-        assert buy.end_reason == "every account was left out: its sells brought too little cash"
+        assert buy.end_reason == "every account was left out: too little cash after their sells"
         assert market.received == []
 
     def test_without_the_switch_nothing_waits(self, staged):

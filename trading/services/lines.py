@@ -16,6 +16,7 @@ from accounts.listing.figures import money_text, price_text, quantity_text
 from accounts.models import Firm, Restriction, Security
 from accounts.money import amount
 from accounts.selectors import last_price
+from accounts.sweeps import swept
 from trading import sessions
 from trading.models import Order, Ticket
 from trading.states import OrderState, Side
@@ -59,14 +60,16 @@ gone AS MATERIALIZED (
 moved AS MATERIALIZED (
     SELECT account_id, source_id AS sleeve_id, security_id, sum(quantity) AS quantity FROM trading_flatmove
     WHERE is_open AND account_id IN (SELECT account_id FROM chosen) GROUP BY 1, 2, 3
-)
+),
+swept AS MATERIALIZED ({swept})
 SELECT a.id, a.order_id, a.account_id, c.number, a.sleeve_id, a.quantity, a.approved_quantity, c.lot_method, a.is_open,
     coalesce(p.quantity, 0) - coalesce(moved.quantity, 0) - coalesce(gone.quantity, 0),
-    c.cash - c.set_aside_cash + flow.net, flow.traded, r.kind
+    c.cash + coalesce(swept.cash, 0) - c.set_aside_cash + flow.net, flow.traded, r.kind
 FROM chosen a
 JOIN trading_order o ON o.id = a.order_id
 JOIN accounts_account c ON c.id = a.account_id
 LEFT JOIN flow ON flow.account_id = a.account_id
+LEFT JOIN swept ON swept.account_id = a.account_id
 LEFT JOIN accounts_position p
     ON (p.account_id, p.sleeve_id, p.security_id) = (a.account_id, a.sleeve_id, o.security_id)
 LEFT JOIN gone ON (gone.account_id, gone.sleeve_id, gone.security_id) = (a.account_id, a.sleeve_id, o.security_id)
@@ -205,7 +208,7 @@ def lines_of(ticket, orders: Mapping[int, Any], chosen: Chosen) -> list[Line]:
         "of_accounts": list(chosen.accounts),
         "today": today(ticket),
     }
-    rows = fetch(LINES.format(chosen=chosen.condition()), parameters)
+    rows = fetch(LINES.format(chosen=chosen.condition(), swept=swept("SELECT account_id FROM chosen")), parameters)
     return [
         Line(pk, orders[order], account, number, sleeve, quantity, approved, method or ticket.lot_method, is_open, held,
              ending or Decimal(0), traded or Decimal(0), restriction)

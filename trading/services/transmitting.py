@@ -145,7 +145,7 @@ def _may_go(order):
     locked = Order.objects.select_for_update().filter(pk=order.pk, state=OrderState.READY).first()
     if locked is None or Order.objects.filter(sells_first.held_back(), pk=order.pk).exists():
         return False
-    return sells_first.leave_out_short(locked)
+    return sells_first.cut_to_cash(locked)
 
 
 def _cancel_late(order):
