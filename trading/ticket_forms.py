@@ -1,7 +1,8 @@
 """What people send from an order ticket: shares as they were typed, and how orders are to be executed."""
 
+import re
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from django import forms
 
@@ -10,16 +11,18 @@ from trading.services.lines import Chosen
 from trading.states import Algorithm
 
 NOT_A_NUMBER = Decimal("NaN")
+PLAIN = re.compile(r"[+-]?([0-9]{1,3}(,[0-9]{3})+|[0-9]+)(\.[0-9]*)?|[+-]?\.[0-9]+")
 LONGEST = 40  # characters of a number that is kept for the person to correct
 KINDS = {"line": "lines", "order": "orders", "account": "accounts"}
 
 
 def number(text: str) -> Decimal:
-    """What was typed as a quantity, separators and blanks aside; NaN where it is none."""
-    try:
-        return Decimal(text.replace(",", "").replace("\N{NO-BREAK SPACE}", "").strip())
-    except InvalidOperation:
-        return NOT_A_NUMBER
+    """What was typed as a quantity, in plain digits or with commas at the thousands; NaN where it is neither.
+
+    A comma elsewhere may be meant for a point, so 1,5 is no number rather than 15.
+    """
+    bare = text.replace("\N{NO-BREAK SPACE}", "").replace("\N{MINUS SIGN}", "-").strip()
+    return Decimal(bare.replace(",", "")) if PLAIN.fullmatch(bare) else NOT_A_NUMBER
 
 
 @dataclass(slots=True)

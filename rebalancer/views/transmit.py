@@ -1,6 +1,7 @@
 """Transmit All: the preview of a ticket's orders, its confirmation, and leaving accounts out that stand in the way."""
 
 import json
+from collections import defaultdict
 
 from django import forms
 from django.contrib import messages
@@ -27,6 +28,7 @@ from trading.services import editing
 from trading.services.lines import Chosen
 
 NAMED = 10  # accounts of a line that the page names
+ALIKE = 4  # warnings that say the same of so many orders are one
 COMPARED_AT_ONCE = 2_000  # up to so many accounts are compared with the book before the page answers
 SALT = "preview"
 NOT_WHOLE = "What you saw did not arrive whole, so nothing was sent. Reload the page and try again."
@@ -88,6 +90,8 @@ def _page(request, ticket, changed=None, status=200):
     context = _frame(ticket, batch) | {
         "found": found,
         "refusals": [_told(line) for line in refusals],
+        "warnings": in_few(found.warnings),
+        "market": _market_words(found),
         "rows": [(row, _check(row, refusals, found.warnings)) for row in found.rows],
         "sent": _fields(found),
         "why_not": confirming.why_not(request.user, ticket) or _why_not_now(refusals),
@@ -95,6 +99,29 @@ def _page(request, ticket, changed=None, status=200):
         "compared_later": later,
     }
     return render(request, "rebalancer/preview.html", context, status=status)
+
+
+def _market_words(found) -> str:
+    """How the market stands and, while it is closed, what that means for these orders."""
+    closed = (line.words for line in found.warnings if line.key.startswith("closed:"))
+    return next(closed, f"{found.market}.")
+
+
+def in_few(warnings) -> list[str]:
+    """The warnings in words, those that say the same of many orders in one."""
+    alike = defaultdict(list)
+    for line in warnings:
+        name, _, why = line.words.partition(": ") if line.order else ("", "", line.words)
+        alike[why].append(name)
+    said = []
+    for why, names in alike.items():
+        if len(names) < ALIKE:
+            said += [f"{name}: {why}" if name else why for name in names]
+        else:
+            first, rest = ", ".join(names[: ALIKE - 1]), len(names) - ALIKE + 1
+            each = f"each {why.removeprefix('it ')}" if why.startswith("it ") else why
+            said.append(f"{plural(len(names), 'order')} ({first} and {rest:,} more): {each}")
+    return said
 
 
 def _frame(ticket, batch):

@@ -10,9 +10,11 @@ from django.utils import timezone
 
 from accounts.models import Account, AuditLine, Price
 from rebalancer.services import batches
+from rebalancer.views import transmit
 from tests import factories as make
 from tests.rebalancer.test_pages_request import text
 from trading.models import Allocation, MarketDay, Order
+from trading.preview import Line
 from trading.services import market_days, staging
 
 from .conftest import again, as_seen, drifted, pending
@@ -48,7 +50,7 @@ class TestPreview:
     def test_it_shows_orders_sums_and_the_button(self, batch, as_desk):
         page = text(as_desk.get(at("preview", batch)))
         orders = Order.objects.count()
-        assert f"Preview, Request {batch.pk}" in page
+        assert f"Preview, request {batch.pk}" in page
         assert f"Confirm {orders} orders" in page
         assert "3 accounts" in page
         assert "Can go" in page
@@ -62,6 +64,16 @@ class TestPreview:
         page = text(as_ann.get(at("preview", batch)))
         assert "Accounts of other advisors changed since approval." in page
         assert "A3" not in page
+
+    def test_warnings_alike_are_one(self):
+        """What is the same of four orders or more is said once, with the first three by name."""
+        nav, far = "it gets the fund's next NAV.", "its limit of 3.00 is 40.00 % above the price."
+        lines = [Line(f"nav:{n}", f"Buy F{n}: {nav}", n) for n in range(1, 6)]
+        few = [Line("far:9", f"Sell VTI: {far}", 9), Line("closed:1", "The market is closed: it is Sunday. It waits.")]
+        assert transmit.in_few([*lines, *few]) == [
+            "5 orders (Buy F1, Buy F2, Buy F3 and 2 more): each gets the fund's next NAV.", f"Sell VTI: {far}",
+            "The market is closed: it is Sunday. It waits.",
+        ]  # fmt: skip
 
     def test_others_find_nothing(self, batch, client):
         client.force_login(make.advisor("bob"))

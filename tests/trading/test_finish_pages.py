@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import AuditLine
 from tests import factories as make
 from tests.rebalancer.test_pages_request import text
-from trading.models import Allocation, Fill, FlatMove, MarketSettings, Order, Ticket
+from trading.models import Allocation, Fill, FlatMove, MarketSettings, Order, OrderEvent, Ticket
 from trading.services import allocating, staging
 from trading.states import OrderState
 
@@ -104,6 +104,26 @@ def test_while_it_goes_on(confirmed, as_desk):
 
 def test_an_order_not_sent_says_so(confirmed, as_desk):
     assert row(as_desk.get(address(confirmed)), "VTI")["state"] == "To be sent"
+
+
+def test_a_buy_that_waits_for_sells_says_so(confirmed, as_desk):
+    Ticket.objects.update(sells_first=True)
+    page = as_desk.get(address(confirmed))
+    assert row(page, "AGG")["words"] == "waits for its accounts' sells"
+    assert row(page, "VTI")["words"] != row(page, "AGG")["words"]
+
+
+def test_the_figures_of_a_block_are_not_told_to_one_of_its_advisors(confirmed, client, desk, ann):
+    one = order("VTI", state=OrderState.PARTIALLY_FILLED)
+    OrderEvent.objects.create(order=one, state=one.state, words="6 of 15 filled at 101.50")
+    for person, told in ((desk, True), (ann, False)):
+        client.force_login(person)
+        assert ("6 of 15 filled" in text(client.get(address(confirmed)))) is told
+
+
+def test_the_paper_market_is_named_once(confirmed, as_desk):
+    order("AGG", state=OrderState.WORKING, sent_at=timezone.now())
+    assert text(as_desk.get(address(confirmed))).count("Paper market") == 1
 
 
 def test_trouble_is_told_and_can_be_asked_about(confirmed, as_desk):

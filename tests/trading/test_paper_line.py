@@ -80,7 +80,7 @@ def test_what_the_volume_does_not_allow_expires_and_the_rest_is_shared():
     watched_until(OrderState.EXPIRED)
     balanced()
     one = Order.objects.get()
-    assert (one.filled_quantity, one.end_reason) == (100, "100 of 400 were filled when it expired")
+    assert (one.filled_quantity, one.end_reason) == (100, "its time was over before all of it was filled")
     assert set(one.allocations.values_list("account__number", "filled_quantity")) == {("A1", 75), ("A2", 25)}
 
 

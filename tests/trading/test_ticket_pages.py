@@ -1,5 +1,6 @@
 """The order ticket as a page: what it shows to whom, what it costs, and what its buttons answer."""
 
+import html
 from datetime import time
 from decimal import Decimal
 
@@ -216,6 +217,19 @@ def test_errors_stand_beside_the_field_with_what_was_typed(olive, ticket, given,
     assert words in page
     assert f'name="{other}" value="3"' in page
     assert quantities()["A2", "buy VTI"] == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "quoted"),
+    [("abc", '"abc"'), ("1,5", '"1,5"'), ("12,50", '"12,50"'), ("1e1", '"1e1"'), ("", "nothing typed")],
+)
+def test_what_is_no_number_is_quoted_and_never_guessed(olive, ticket, given, quoted):
+    words = f"{quoted}: that is no number of shares"
+    by_line = text(post(olive, ticket, **{shares("A1", "buy VTI"): given}))
+    by_block = text(post(olive, ticket, **{f"order-{order('buy VTI').pk}": given}))
+    assert f"A1 VTI, {words}" in html.unescape(by_line)
+    assert f"VTI, {words}" in html.unescape(by_block)
+    assert quantities()["A1", "buy VTI"] == 8
 
 
 def test_errors_by_account(olive, ticket):

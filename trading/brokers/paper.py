@@ -32,7 +32,11 @@ from .base import BrokerDown, FillReport, Instruction, RefusedByBroker, Report
 
 SECONDS = itemgetter(0)  # of a planned fill
 IN_WORK = (OrderState.WORKING, OrderState.PENDING_CANCEL)
-ENDS = {OrderState.CANCELLED: "was cancelled", OrderState.EXPIRED: "expired"}  # with less than was ordered
+# With less than was ordered. No figures: who sees a part of a block reads these words too.
+ENDS = {
+    OrderState.CANCELLED: "what was not filled was taken back, as asked",
+    OrderState.EXPIRED: "its time was over before all of it was filled",
+}
 ALWAYS_OPEN_FOR = timedelta(hours=1)  # how long an order lives, of the market's time, while that never closes
 ALWAYS_OPEN_LIMIT = timedelta(hours=6.5)
 REASONS = (
@@ -292,5 +296,5 @@ def _state(row, now):
 
 def _words(row, now):
     if row.state in ENDS:
-        return f"{plain(_filled(row, now))} of {plain(row.quantity)} were filled when it {ENDS[row.state]}"
+        return ENDS[row.state]
     return "" if _due(row, now) else row.words

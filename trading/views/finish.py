@@ -17,7 +17,7 @@ from accounts.listing.figures import plural
 from accounts.services.refusals import Refused
 from accounts.tasks import enqueue
 from trading import tasks
-from trading.filters import CANCELLABLE, order_rows
+from trading.filters import CANCELLABLE
 from trading.models import Allocation, FlatMove, Order, OrderEvent, Ticket
 from trading.services import cancelling, market
 from trading.services.confirming import what_happened
@@ -27,7 +27,7 @@ from trading.tables import STATE_BADGES
 from trading.words import broker_words
 
 from .order_commands import forbidden
-from .orders import MAY_NOT_CANCEL, is_live, why_not_ask, why_not_cancel
+from .orders import MAY_NOT_CANCEL, is_live, orders_seen, why_not_ask, why_not_cancel
 from .tabs import SECTION
 
 NAMED = 5
@@ -41,13 +41,7 @@ def finish(request, pk):
     if not ticket.confirmed_at and not what_happened(ticket):
         return redirect("trading:ticket", pk=ticket.pk)
     context = followed(ticket, request.user) | {"section": SECTION, "tab": "orders", "step": 4}
-    context |= {"market": market.describe() if _is_on_paper(context) else ""}
     return render(request, "trading/finish.html", context | {"files": ticket_files(request.user, ticket)})
-
-
-def _is_on_paper(context):
-    """Whether the paper market is still at work on one of its orders."""
-    return context["live"] and any(row["order"].broker == "paper" for row in context["rows"])
 
 
 @login_required
@@ -70,17 +64,19 @@ def ticket_seen(user, pk) -> Ticket:
 
 def followed(ticket, user) -> dict:
     """The orders of the ticket with how far they are, and their sums; of the accounts that this person sees."""
-    found = order_rows(user).filter(ticket=ticket).select_related("security", "custodian", "ticket")
+    found = orders_seen(user).filter(ticket=ticket)
     orders = list(found.annotate(**_last_event()).order_by("security__symbol", "side", "pk"))
     moved = _moves(ticket, user)
     live = bool(ticket.confirmed_at) and (any(map(is_live, orders)) or bool(moved["open"]))
     return {
         "ticket": ticket,
         "rows": [_row(order, user) for order in orders],
+        "brokers": sorted({broker_words(order.broker, order.custodian) for order in orders}),
         "states": _states(orders),
         "totals": _totals(orders),
         "moves": moved,
         "live": live,
+        "market": market.describe() if live and any(order.broker == "paper" for order in orders) else "",
         "outcome": "" if live else _outcome(ticket, orders, user),
         "cancellable": [order for order in orders if not why_not_cancel(order, user)],
         "may_cancel": user.has_perm("trading.change_order"),
@@ -109,10 +105,17 @@ def _row(order, user):
         "state": "To be sent" if state == OrderState.READY else state.label,
         "percent": _percent(order),
         "where": broker_words(order.broker, order.custodian),
-        "words": order.trouble or order.end_reason or order.told,
+        "words": order.trouble or order.end_reason or _told(order),
         "may_ask": bool(order.trouble) and not why_not_ask(order, user),
         "booked": bool(order.allocated_at and order.filled_quantity),
     }
+
+
+def _told(order):
+    """The last step of its log; that of a block with others' accounts has figures that are not for this person."""
+    if order.state == OrderState.READY and order.ticket.sells_first and order.side == Side.BUY:
+        return "waits for its accounts' sells"
+    return "" if order.others else order.told
 
 
 def _percent(order):

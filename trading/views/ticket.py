@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -21,9 +21,9 @@ from accounts.money import amount, plain
 from accounts.services.refusals import Refused, command
 from trading import hours, tickets
 from trading.models import Ticket
-from trading.services import editing, executing, recalculating
+from trading.services import editing, executing, market, recalculating
 from trading.tables import STATE_BADGES
-from trading.ticket_forms import ExecutionForm, Typed, chosen
+from trading.ticket_forms import NOT_A_NUMBER, ExecutionForm, Typed, chosen, number
 
 LINES_A_PAGE = 50
 ACCOUNTS_A_PAGE = 50
@@ -89,6 +89,10 @@ def cut(found, number, size):
     return Slice(list(found[(number - 1) * size : number * size]), total, number, size)
 
 
+class Notable(str):
+    """What was done, with something to look at."""
+
+
 @dataclass(slots=True)
 class Rejected:
     """What a person typed and why it is not taken, for the page that asks them to correct it."""
@@ -135,9 +139,15 @@ def _frame(request, found, place, rows):
         "state": state,
         "state_badge": badge,
         "market": standing.words,
+        "paper": _paper_words(rows),
         "passed": tickets.passed_windows(rows, standing, now) if not found.confirmed_at else [],
         "sent": sum(row.is_ready and row.order.quantity > 0 for row in rows),
     }
+
+
+def _paper_words(rows):
+    """What the paper market is, where it gets one of the orders that can still be edited; else empty."""
+    return market.describe() if any(row.is_ready and row.order.broker == "paper" for row in rows) else ""
 
 
 def _facts(request, found, rows):
@@ -336,6 +346,7 @@ def _execution_form(request, found, rows, row, form, status=200, place=None, typ
         why_not = f"The order is {row.order.get_state_display().lower()}."
     return render(request, _dialog(request, EXECUTION), {
         "section": "trading", "ticket": found, "row": row, "form": form, "why_not": why_not, "market": standing.words,
+        "paper": _paper_words([row] if row else rows),
         "session": standing.session, "place": place or Place.of(request.GET), "content": EXECUTION,
         "orders": sum(one.is_ready for one in rows), "fund": _of_fund(row), "typed": typed,
     }, status=status)  # fmt: skip
@@ -379,11 +390,13 @@ def edit(request, pk):
     except executing.WrongExecution as refusal:
         return _execution_again(request, found, place, typed, refusal)
     except editing.WrongLines as refusal:
+        refusal = _as_typed(typed, refusal)
         return _page(request, _again(request, found), place, _rejected(typed, refusal), status=400)
     except Refused as refusal:
         return _page(request, _again(request, found), place, Rejected(typed, words=str(refusal)), status=409)
     for one in words:
-        messages.success(request, one)
+        tell = messages.warning if isinstance(one, Notable) else messages.success
+        tell(request, one)
     return HttpResponseRedirect(back)
 
 
@@ -445,7 +458,27 @@ def _execute(data, found, version, by) -> list[str]:
     if not form.is_valid():
         raise executing.WrongExecution({name: " ".join(words) for name, words in form.errors.items()})
     edited = executing.set_execution(found, version, orders, form.execution(), by)
-    return [f"Execution of {plural(edited.changed, 'order')} changed.", *(f"{note}." for note in edited.notes)]
+    notes = (f"{note}." for note in edited.notes)
+    said = " ".join([f"Execution of {plural(edited.changed, 'order')} changed.", *notes])
+    return [Notable(said) if edited.notes else said]
+
+
+def _as_typed(typed, refusal):
+    """The refusal, with what is no number quoted as it was typed."""
+    lines = [_line_as_typed(line, typed.lines.get(line.pk)) for line in refusal.lines]
+    orders = {
+        pk: words.replace(f" {NOT_A_NUMBER}:", f" {_quoted(typed.orders.get(pk, ''))}:", 1)
+        for pk, words in refusal.orders.items()
+    }
+    return editing.WrongLines(lines, orders)
+
+
+def _line_as_typed(line, text):
+    return line if text is None or number(text).is_finite() else replace(line, given=_quoted(text))
+
+
+def _quoted(text):
+    return f'"{text.strip()}"' if text.strip() else "nothing typed"
 
 
 def _rejected(typed, refusal):
