@@ -150,11 +150,24 @@ def accounts_with_breaks() -> QuerySet[Account]:
     return Account.objects.filter(Exists(Break.objects.filter(account=OuterRef("pk"), resolved_at=None)), is_open=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """The figures of a break as they are shown: shares, or dollars of cash."""
+
+    expected: str
+    delivered: str
+    difference: str
+
+
+def worded(one: Break) -> Worded:
+    shown = quantity_text if one.security else dollars_text
+    return Worded(shown(one.expected), shown(one.delivered), shown(one.delivered - one.expected))
+
+
 def break_words(one: Break) -> str:
     """A break as a reason: "VTI: 40 expected, 38 delivered for 2026-11-20"; of cash in dollars."""
-    worded = quantity_text if one.security else dollars_text
-    what = one.security.symbol if one.security else "cash"
-    return f"{what}: {worded(one.expected)} expected, {worded(one.delivered)} delivered for {one.session}"
+    what, shown = one.security.symbol if one.security else "cash", worded(one)
+    return f"{what}: {shown.expected} expected, {shown.delivered} delivered for {one.session}"
 
 
 def break_key(one: Break) -> str:

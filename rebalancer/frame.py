@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from accounts.listing import figures
 from accounts.models import Price
-from accounts.selectors import MAY_BE_USED
+from accounts.selectors import MAY_BE_USED, prices_that_stop
 from accounts.templatetags.frame import address
 from rebalancer import booked, selectors
 from trading.models import MarketSettings
 
 KEPT = 10  # seconds
 OLD = timedelta(days=4)  # longer than a weekend with a holiday; whether one account's prices are usable its check says
-NOT_KNOWN = {"as_of": None, "source": "", "feed_trouble": "", "breaks": 0}
+NOT_KNOWN = {"as_of": None, "source": "", "feed_trouble": "", "breaks": 0, "questioned": 0}
 NOTHING = {"prices": None, "banners": []}
 
 
@@ -24,7 +24,9 @@ def frame(request):
     if not getattr(request, "user", None) or not request.user.is_authenticated:
         return NOTHING
     kept = cache.get_or_set("frame", _read, KEPT)
-    banners = [*kept["banners"], *_for_desk(kept["breaks"])] if request.user.sees_every_account else kept["banners"]
+    banners = kept["banners"]
+    if request.user.sees_every_account:
+        banners = [*banners, *_for_desk(kept["breaks"], kept["questioned"])]
     return {"prices": _pill(kept["as_of"], kept["source"]), "banners": banners}
 
 
@@ -32,9 +34,10 @@ def _read():
     newest = Price.objects.filter(state__in=MAY_BE_USED).order_by("-as_of")
     as_of, source = (Subquery(newest.values(name)[:1]) for name in ("as_of", "source"))
     breaks = selectors.Rows(booked.accounts_with_breaks().order_by().values("pk"))
-    market = MarketSettings.objects.annotate(as_of=as_of, source=source, breaks=breaks)
-    found = market.values("as_of", "source", "feed_trouble", "breaks").filter(pk=1).first() or NOT_KNOWN
-    read = {name: found[name] for name in ("as_of", "source", "breaks")}
+    questioned = selectors.Rows(prices_that_stop().order_by().values("pk"))
+    market = MarketSettings.objects.annotate(as_of=as_of, source=source, breaks=breaks, questioned=questioned)
+    found = market.values(*NOT_KNOWN).filter(pk=1).first() or NOT_KNOWN
+    read = {name: found[name] for name in ("as_of", "source", "breaks", "questioned")}
     return read | {"banners": list(_banners(found["feed_trouble"]))}
 
 
@@ -47,13 +50,16 @@ def _banners(feed_trouble):
         yield {"kind": "warn", "words": f"There are no new prices. {feed_trouble} The last ones stay, with their age."}
 
 
-def _for_desk(breaks):
-    """What concerns whoever sees every account: reconciliation breaks, to be resolved or acknowledged."""
-    if not breaks:
-        return
-    words = f"{figures.plural(breaks, 'account')} with a reconciliation break: the custodian delivered something else."
-    where = address("rebalancer:center_status", "need-extra-attention")
-    yield {"kind": "warn", "words": words, "href": where, "link": "See what needs attention"}
+def _for_desk(breaks, questioned):
+    """What concerns whoever sees every account: reconciliation breaks to be resolved, prices to be decided about."""
+    if breaks:
+        accounts = figures.plural(breaks, "account")
+        words = f"{accounts} with a reconciliation break: the custodian delivered something else."
+        yield {"kind": "warn", "words": words, "href": address("rebalancer:breaks"), "link": "See the breaks"}
+    if questioned:
+        what = figures.plural(questioned, "price is questioned", "prices are questioned")
+        words = f"{what} and not used: accounts that hold or want the security are Unable to Check."
+        yield {"kind": "warn", "words": words, "href": address("rebalancer:questioned_prices"), "link": "Decide"}
 
 
 def _pill(as_of, source):

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, QuerySet, Subquery
+from django.db.models import F, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import JSONObject
 from django.utils.dateparse import parse_date, parse_datetime
 
 from accounts.models import Account, DeliveryFile, Firm, RunRecord
+from accounts.selectors import prices_that_stop
 from rebalancer import center, selectors
 from rebalancer.models import Batch
 from rebalancer.states import OPEN_BATCHES, BatchState, Status
@@ -51,8 +52,8 @@ class Run:
 class Need:
     """Something that a person should look at: how many, what one is and what several are, and what to do about it.
 
-    `status` is one of the Rebalance Center's, `pending` says that the requests pending approval are meant, `delivery`
-    and `run` are whose record says what is wrong.
+    `status` is one of the Rebalance Center's, `pending` says that the requests pending approval are meant, `prices` the
+    questioned ones; `delivery` and `run` are whose record says what is wrong.
     """
 
     count: int
@@ -61,6 +62,7 @@ class Need:
     hint: str
     status: Status | None = None
     pending: bool = False
+    prices: bool = False
     delivery: int | None = None
     run: int | None = None
 
@@ -69,8 +71,8 @@ def facts(user) -> dict:
     """What stands on this person's desk and in the firm's records; one query.
 
     `pending`, `returned` (came back from approval), `outdated`, `staged` and `working` (block orders with accounts of
-    theirs), `refused` (files of the last delivery), `delivery` and `session` (of that delivery), `analysed_at`, and
-    `runs`, the newest first.
+    theirs), `refused` (files of the last delivery), `delivery` and `session` (of that delivery), `questioned` (prices
+    that stop their securities, for who may decide), `analysed_at`, and `runs`, the newest first.
     """
     seen = Account.objects.visible_to(user).filter(is_open=True)
     open_batches = Batch.objects.visible_to(user).filter(state__in=OPEN_BATCHES)
@@ -85,6 +87,7 @@ def facts(user) -> dict:
         "refused": DeliveryFile.objects.filter(
             delivery=Subquery(last.values("delivery")[:1]), state=DeliveryFile.State.REFUSED
         ),
+        "questioned": prices_that_stop().filter(Value(user.sees_every_account)),
     }
     analyses = RunRecord.objects.filter(kind=RunRecord.Kind.ANALYSIS, state=RunRecord.State.DONE)
     found = Firm.objects.values(
@@ -122,6 +125,9 @@ def needs(found: dict, standings: dict[Status, center.Standing]) -> list[Need]:
              run=failed[0] if failed else None),
         Need(found["refused"], "file refused", "files refused",
              "Of the last delivery. Operations deliver it again, corrected.", delivery=found["delivery"]),
+        Need(found["questioned"], "price questioned", "prices questioned",
+             "Not used until somebody says whether it is right; until then its accounts cannot be checked.",
+             prices=True),
         Need(found["pending"] - found["returned"], "request pending", "requests pending",
              "Cancelled at the end of the day unless approved.", pending=True),
         *(_of_status(status, standings[status].accounts) for status in SOMEBODYS),

@@ -7,11 +7,13 @@ from rebalancer.views import (
     account,
     account_changes,
     accounts,
+    breaks,
     center,
     center_commands,
     history,
     home,
     pending,
+    prices,
     queue,
     records,
     request_account,
@@ -30,6 +32,9 @@ urlpatterns = [
     path("rebalancer/close/", tabs.close, name="close"),
     path("runs/<int:pk>/", records.run, name="run"),
     path("deliveries/<int:pk>/", records.delivery, name="delivery"),
+    # Prices that wait for somebody's word
+    path("prices/questioned/", prices.QuestionedPricesPage.as_view(), name="questioned_prices"),
+    path("prices/questioned/<int:pk>/", prices.QuestionedPrice.as_view(), name="questioned_price"),
     # Clients / Accounts
     path("clients/accounts/", accounts.AccountsPage.as_view(), name="accounts"),
     path("clients/accounts/<int:pk>/", account.account, name="account"),
@@ -86,6 +91,9 @@ urlpatterns = [
     path("trading/tickets/<int:pk>/preview/leave-out/", transmit.leave_out, name="leave_out"),
     path("trading/tickets/<int:pk>/confirm/", transmit.confirm, name="confirm_ticket"),
     path("trading/tickets/<int:pk>/request/", transmit.request_of, name="ticket_request"),
+    # Trading / Breaks
+    path("trading/breaks/", breaks.BreaksPage.as_view(), name="breaks"),
+    path("trading/breaks/<int:pk>/", breaks.BreakPage.as_view(), name="break"),
     # Trading / Rebalance
     path("trading/rebalance/", center.overview, name="center"),
     path("trading/rebalance/accounts/<int:pk>/", center.account, name="center_account"),

@@ -1,4 +1,6 @@
-"""What a person writes down with a decision."""
+"""What a person sends along with a decision: words of their own, and what their page showed them."""
+
+from decimal import Decimal, InvalidOperation
 
 from .refusals import Refused
 
@@ -11,3 +13,14 @@ def said(words: str, most: int, ask: str) -> str:
     if len(words) > most:
         raise Refused(f"The words are longer than {most} characters.")
     return words
+
+
+def shown(text: str) -> Decimal:
+    """A figure that the person was shown, as their page sends it back; Refused where it did not arrive."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise Refused("What the page showed did not arrive whole, so nothing was done. Do it again from here.")
+    return number

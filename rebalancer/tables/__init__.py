@@ -2,13 +2,16 @@
 
 from .accounts import STATUS_BADGES, AccountsTable, LotTable, TransactionTable
 from .analysis import AnalysisTable
+from .breaks import BreakTable
 from .center import CenterTable, portfolio_columns, portfolio_rows
+from .prices import PriceTable
 from .request import ENTRY_BADGES, OUT_OF_PLAY, RequestTable
 from .tabs import RESULT_BADGES, HistoryTable, PendingTable, QueueTable
 from .tickers import TICKER_COLUMNS, ticker_rows
 
 __all__ = [
     "ENTRY_BADGES", "OUT_OF_PLAY", "RESULT_BADGES", "STATUS_BADGES", "TICKER_COLUMNS", "AccountsTable", "AnalysisTable",
-    "CenterTable", "HistoryTable", "LotTable", "PendingTable", "QueueTable", "RequestTable", "TransactionTable",
+    "BreakTable", "CenterTable", "HistoryTable", "LotTable", "PendingTable", "PriceTable", "QueueTable", "RequestTable",
+    "TransactionTable",
     "portfolio_columns", "portfolio_rows", "ticker_rows",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from rebalancer import booked, positions, selectors
 from rebalancer.center import LIQUIDATED
 from rebalancer.filters import LotFilters, TransactionFilters, lot_rows, transaction_rows
 from rebalancer.states import Status
+from rebalancer.statuses import capital
 from rebalancer.tables import ENTRY_BADGES, STATUS_BADGES, LotTable, TransactionTable
 from tax.selectors import gains
 from trading import sessions
@@ -147,6 +148,7 @@ def _page(row, user):
     return {
         "holdings": positions.holdings(row, _counting(restrictions, day), gains(user, row, day), provisional),
         "provisional": provisional,
+        "breaks": _breaks(row),
         "trades": booked.newest_trades(user, row, SHOWN),
         "taxable": row.tax_status == TaxStatus.TAXABLE,
         "lot_method": LotMethod(row.lot_method).label if row.lot_method else "",
@@ -163,6 +165,12 @@ def _page(row, user):
         "why_not_another": why_not_another(row, user, [one for one in linked if one != row.portfolio]),
         "why_not_rebalance": why_not_rebalance(row, user, targets),
     }
+
+
+def _breaks(row):
+    """The open reconciliation breaks of an account, in words."""
+    found = booked.breaks_of([row.pk]).get(row.pk, [])
+    return [{"pk": one.pk, "words": capital(booked.break_words(one))} for one in found]
 
 
 def state_of(restriction, day) -> str:

@@ -44,4 +44,6 @@ def _where(need, user):
         return reverse("rebalancer:delivery", args=[need.delivery])
     if need.run and user.sees_every_account:
         return reverse("rebalancer:run", args=[need.run])
+    if need.prices:
+        return reverse("rebalancer:questioned_prices")
     return reverse("rebalancer:pending") if need.pending else ""

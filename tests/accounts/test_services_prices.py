@@ -133,7 +133,7 @@ def test_a_price_that_became_another_since_it_was_seen_is_not_decided(decide):
     prices.store_prices([quote("100"), quote("200", days=1)])
     seen = questioned_prices().get()
     prices.store_prices([quote("300", days=1)])
-    with pytest.raises(Refused, match="is 300 now, no longer 200. Look at it again"):
+    with pytest.raises(Refused, match=r"is 300 now, no longer 200. Look at it again"):
         decide(seen, by=None)
     assert states() == ["usable", "questioned"]
 

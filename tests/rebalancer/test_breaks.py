@@ -93,7 +93,7 @@ class TestTheBanner:
         client.force_login(desk)
         page = client.get("/trading/orders/")
         assert "2 accounts with a reconciliation break: the custodian delivered something else." in text(page)
-        assert 'href="/trading/rebalance/need-extra-attention/">See what needs attention' in page.content.decode()
+        assert 'href="/trading/breaks/">See the breaks' in page.content.decode()
         client.force_login(ann)
         assert "reconciliation break" not in text(client.get("/"))
 

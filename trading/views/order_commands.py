@@ -1,6 +1,5 @@
 """What people of Operations do with orders: cancel them, have the broker asked about them again, end them by hand."""
 
-from decimal import Decimal, InvalidOperation
 from functools import wraps
 
 from django.contrib import messages
@@ -17,6 +16,7 @@ from accounts.listing.selection import Selection, SelectionChanged, SelectionErr
 from accounts.listing.word import WordPage
 from accounts.services import audit
 from accounts.services.refusals import Refused
+from accounts.services.said import shown
 from accounts.tasks import enqueue
 from trading import tasks
 from trading.filters import OrderFilters, order_rows
@@ -161,7 +161,7 @@ class EndByHand(WordPage):
 
     def decide(self, data):
         ending.end_by_hand(
-            self.thing, by=self.request.user, filled=_number(data.get("filled", "")), words=data.get("words", "")
+            self.thing, by=self.request.user, filled=shown(data.get("filled", "")), words=data.get("words", "")
         )
         enqueue(tasks.ask, self.thing.pk)
         return f"{self.thing} is ended. {booked(self.thing)} What is reported after that is questioned."
@@ -185,13 +185,3 @@ def booked(order) -> str:
         return f"Nothing of it is filled, so nothing is booked in its {accounts}."
     filled = f"{quantity_text(order.filled_quantity)} of {quantity_text(order.quantity)} shares"
     return f"What is filled is booked: {filled} in {accounts}."
-
-
-def _number(text):
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite():
-        raise Refused("What the page showed did not arrive whole, so nothing was done. Do it again from here.")
-    return number
