@@ -84,7 +84,8 @@ def _cancel_orders(moment):
 @transaction.atomic
 def give_back_untraded(tickets) -> int:
     """Give accounts whose orders in these tickets all ended without a fill their earlier last rebalanced date, source
-    and needed since; return how many. An account rebalanced again since keeps the later date."""
+    and needed since; return how many. An account rebalanced again since keeps the later date, and if that one is not
+    traded either, it gets back the date from before both."""
     untraded = orders.untraded_accounts(tickets)
     found = (
         Entry.objects.select_related("batch", "account")
@@ -96,6 +97,7 @@ def give_back_untraded(tickets) -> int:
     latest = [entry.pk for entry in entries if entry.account.last_rebalanced_at == entry.batch.approved_at]
     _restore_accounts(latest)
     _restore_checks(latest)
+    _hand_on([entry for entry in entries if entry.pk not in set(latest)])
     Entry.objects.filter(pk__in=[entry.pk for entry in entries]).update(not_traded=True)
     Account.objects.filter(pk__in=[entry.account_id for entry in entries]).want_check()
     return len(entries)
@@ -119,6 +121,20 @@ def _restore_checks(entry_pks):
         source=_kept(was, "source", CharField()),
         needed_since=_kept(was, "needed_since", DateField()),
     )
+
+
+LAST_REBALANCE = ("last_rebalanced", "last_rebalanced_at", "rebalanced_to")
+
+
+def _hand_on(entries):
+    """What these kept of the last rebalance goes to the entry of the same account that kept theirs as the last one."""
+    for entry in entries:
+        later = Entry.objects.filter(account=entry.account_id, pk__gt=entry.pk, before_approval__isnull=False)
+        for one in later.select_for_update(of=("self",)).order_by("pk"):
+            at = one.before_approval["last_rebalanced_at"]
+            if at and datetime.fromisoformat(at) == entry.batch.approved_at:
+                one.before_approval |= {name: entry.before_approval[name] for name in LAST_REBALANCE}
+                one.save(update_fields=["before_approval"])
 
 
 def _kept(was, name, field):

@@ -57,6 +57,25 @@ def test_it_is_done_once(batch):
     assert AuditLine.objects.filter(verb="batch.settled").count() == 1
 
 
+@pytest.mark.parametrize("traded", [False, True])
+def test_rebalanced_again_before_the_first_request_has_settled(batch, three, desk, traded):
+    """Of the first request A1 got nothing, and A2's order works on; meanwhile A1 is in a second one."""
+    Allocation.objects.filter(account=three[0]).update(is_open=False, filled_quantity=0)
+    second = pending(desk, three[0])
+    batches.approve(second, by=desk, **as_seen(second))
+    assert batches.finish_approval(second.pk)
+    mine = Allocation.objects.filter(order__ticket=again(second).ticket)
+    open_again = list(mine.values_list("pk", flat=True))
+    assert open_again
+    end()
+    mine.filter(pk__in=open_again).update(is_open=True)
+    assert settling.settle() == 1
+    assert Account.objects.get(number="A1").last_rebalanced_at == again(second).approved_at
+    mine.update(is_open=False, filled_quantity=int(traded))
+    assert settling.settle() == 1
+    assert Account.objects.get(number="A1").last_rebalanced_at == (again(second).approved_at if traded else None)
+
+
 @pytest.mark.parametrize("left", ["order", "part", "move"])
 def test_while_anything_is_under_way_nothing_is_settled(batch, left, three):
     end()
