@@ -126,7 +126,7 @@ def needs(found: dict, standings: dict[Status, center.Standing]) -> list[Need]:
         Need(found["refused"], "file refused", "files refused",
              "Of the last delivery. Operations deliver it again, corrected.", delivery=found["delivery"]),
         Need(found["questioned"], "price questioned", "prices questioned",
-             "Not used until somebody says whether it is right; until then its accounts cannot be checked.",
+             "Not used until somebody decides; until then accounts that hold or want it cannot be checked.",
              prices=True),
         Need(found["pending"] - found["returned"], "request pending", "requests pending",
              "Cancelled at the end of the day unless approved.", pending=True),

@@ -54,8 +54,8 @@ class BreakTable(ListTable):
     fixed = ("number", "name")
     in_files = {"actions": ()}
     default = (
-        "advisor", "what", "session", "expected", "delivered", "difference", "found_at", "resolved_by", "words",
-        "actions",
+        "advisor", "what", "session", "expected", "delivered", "difference", "found_at", "actions", "resolved_by",
+        "resolved_at", "words",
     )  # fmt: skip
     row_fields = ("resolved_at",)
     sort = "-found_at"
