@@ -147,7 +147,12 @@ def breaks_of(account_pks: Iterable[int]) -> dict[int, list[Break]]:
 
 def accounts_with_breaks() -> QuerySet[Account]:
     """The open accounts with an open break."""
-    return Account.objects.filter(Exists(Break.objects.filter(account=OuterRef("pk"), resolved_at=None)), is_open=True)
+    return Account.objects.filter(has_break(), is_open=True)
+
+
+def has_break() -> Exists:
+    """The condition on accounts that one has an open break."""
+    return Exists(Break.objects.filter(account=OuterRef("pk"), resolved_at=None))
 
 
 @dataclass(frozen=True, slots=True)

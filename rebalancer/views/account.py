@@ -47,9 +47,11 @@ NO_TARGET = (
 
 
 def accounts_seen(user) -> QuerySet[Account]:
-    """The accounts that this person sees, with their names and last check; `outdated`: a new check is on its way."""
+    """The accounts that this person sees, with their names and last check; `outdated`: a new check is on its way;
+    `broken`: there is an open reconciliation break."""
     named = selectors.every_account(user).select_related("custodian", "advisor", "household", "portfolio")
-    return named.annotate(outdated=Case(When(selectors.check_outdated(), then=True), default=False))
+    outdated = Case(When(selectors.check_outdated(), then=True), default=False)
+    return named.annotate(outdated=outdated, broken=booked.has_break())
 
 
 @dataclass(frozen=True)
@@ -168,8 +170,8 @@ def _page(row, user):
 
 
 def _breaks(row):
-    """The open reconciliation breaks of an account, in words."""
-    found = booked.breaks_of([row.pk]).get(row.pk, [])
+    """The open reconciliation breaks of an account, in words; most have none, and nothing is asked for them."""
+    found = booked.breaks_of([row.pk]).get(row.pk, []) if row.broken else []
     return [{"pk": one.pk, "words": capital(booked.break_words(one))} for one in found]
 
 

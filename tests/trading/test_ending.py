@@ -185,6 +185,9 @@ class TestThePage:
         lost.allocations.first().account.__class__.objects.update(advisor=ann)
         client.force_login(ann)
         assert "End by hand : Orders are ended by hand by Operations." in text(client.get(where("order", lost)))
+        page = client.get(where("end_order", lost))
+        assert page.status_code == 403
+        assert "100" not in text(page)
         assert client.post(where("end_order", lost), {"filled": "30", "words": WORDS}).status_code == 403
         assert again(lost).state == "partially_filled"
         assert AuditLine.objects.get(verb="refused").after["command"] == "order.ended"

@@ -25,6 +25,8 @@ EMPTY = {
     "/trading/rebalance/": "There are no accounts yet.",
     "/trading/orders/": "No order was staged yet.",
     "/trading/orders/questioned/": "Every fill that a broker reported belongs to an order, or was put aside.",
+    "/trading/breaks/": "No break is unresolved",
+    "/prices/questioned/": "No price is questioned.",
     "/portfolios/": "There are no portfolios yet.",
     "/models/": "There are no models yet.",
 }

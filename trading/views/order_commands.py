@@ -143,7 +143,7 @@ def _cancel_each(request, orders):
 
 
 class EndByHand(WordPage):
-    """What ending an order by hand does, in numbers, and the word that it takes."""
+    """What ending an order by hand does, in numbers of the whole block, and the word that it takes."""
 
     template_name = "trading/order_end.html"
     refusals = (Refused,)
@@ -158,6 +158,13 @@ class EndByHand(WordPage):
 
     def why_not(self):
         return why_not_end(self.request.user) or ending.why_not_end(self.thing)
+
+    def get(self, request, **kwargs):
+        """The block's numbers are not for whoever sees a part of it only."""
+        assert self.thing is not None
+        if why := why_not_end(request.user):
+            return answers.refused(request, why, self.back, status=403)
+        return super().get(request, **kwargs)
 
     def decide(self, data):
         ending.end_by_hand(
