@@ -47,14 +47,17 @@ part AS (
     JOIN accounts_account whose ON whose.id = a.account_id
     WHERE a.quantity > 0 AND (%(everybody)s OR whose.advisor_id = %(person)s)
 ),
-swept AS MATERIALIZED ({swept("SELECT account_id FROM part")}),
+sums AS MATERIALIZED (
+    SELECT account_id, bool_or(side = 'buy') AS buys, sum(CASE side WHEN 'buy' THEN -value ELSE value END) AS flow,
+        sum(value) FILTER (WHERE side = 'buy') AS bought
+    FROM part GROUP BY account_id
+),
+swept AS MATERIALIZED ({swept("SELECT account_id FROM sums")}),
 ends AS (
-    SELECT one.id, one.number, one.name, bool_or(part.side = 'buy') AS buys,
-        one.cash + coalesce(min(swept.cash), 0) - one.set_aside_cash
-            + sum(CASE part.side WHEN 'buy' THEN -part.value ELSE part.value END) AS cash,
-        sum(part.value) FILTER (WHERE part.side = 'buy') AS bought
-    FROM part JOIN accounts_account one ON one.id = part.account_id
-    LEFT JOIN swept ON swept.account_id = one.id GROUP BY one.id
+    SELECT one.id, one.number, one.name, sums.buys, sums.bought,
+        one.cash + coalesce(swept.cash, 0) - one.set_aside_cash + sums.flow AS cash
+    FROM sums JOIN accounts_account one ON one.id = sums.account_id
+    LEFT JOIN swept ON swept.account_id = sums.account_id
 ),
 moved AS (
     SELECT account_id, source_id, security_id, sum(quantity) AS quantity

@@ -46,7 +46,6 @@ elsewhere AS (
     WHERE x.is_open AND b.side = 'buy' AND b.ticket_id <> %(ticket)s
         AND x.account_id IN (SELECT account_id FROM part) GROUP BY 1
 ),
-swept AS MATERIALIZED ({swept("SELECT account_id FROM part")}),
 sums AS MATERIALIZED (
     SELECT account_id, count(*) AS lines, count(*) FILTER (WHERE quantity > 0) AS traded,
         count(*) FILTER (WHERE edited) AS edited,
@@ -55,6 +54,7 @@ sums AS MATERIALIZED (
         coalesce(sum(CASE side WHEN 'buy' THEN -value ELSE value END) FILTER (WHERE flows), 0) AS flow
     FROM part GROUP BY account_id
 ),
+swept AS MATERIALIZED ({swept("SELECT account_id FROM sums")}),
 ends AS MATERIALIZED (
     SELECT sums.*, had.number, had.name, had.cash, had.cash + flow AS ending
     FROM sums JOIN (

@@ -208,7 +208,7 @@ def lines_of(ticket, orders: Mapping[int, Any], chosen: Chosen) -> list[Line]:
         "of_accounts": list(chosen.accounts),
         "today": today(ticket),
     }
-    rows = fetch(LINES.format(chosen=chosen.condition(), swept=swept("SELECT account_id FROM chosen")), parameters)
+    rows = fetch(LINES.format(chosen=chosen.condition(), swept=swept("SELECT account_id FROM flow")), parameters)
     return [
         Line(pk, orders[order], account, number, sleeve, quantity, approved, method or ticket.lot_method, is_open, held,
              ending or Decimal(0), traded or Decimal(0), restriction)
