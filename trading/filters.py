@@ -136,7 +136,7 @@ class OrderFilters(StrictFilterSet):
     broker_reference = TextFilter("Broker's reference")
 
     search_fields = ("security__symbol", "security__name", "client_order_id", "broker_reference")
-    search_hint = "Ticker, order or account number"
+    search_hint = "Ticker, order, account"
     selectable = CANCELLABLE
     tiles = (
         Tile("staged", "Staged", _state(OrderState.READY), "not sent yet"),

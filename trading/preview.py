@@ -361,7 +361,10 @@ def _market_warnings(rows, market, now):
 
 def _until_then(rows):
     paper = any(row.order.broker == "paper" for row in rows)
-    if paper and MarketSettings.current().paper_always_open:
+    settings = MarketSettings.current() if paper else None
+    if settings and settings.paper_outage:
+        return "The paper market does not answer now: what is sent waits for it."
+    if settings and settings.paper_always_open:
         return "The paper market trades all the same, as its settings say."
     return "What is sent now waits for it."
 

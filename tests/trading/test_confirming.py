@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts.models import AuditLine, Price, Security
 from accounts.services.refusals import Refused
 from tests import factories as make
-from trading.models import Allocation, FlatMove, MarketDay, Order, OrderEvent, Route, Ticket
+from trading.models import Allocation, FlatMove, MarketDay, MarketSettings, Order, OrderEvent, Route, Ticket
 from trading.preview import preview
 from trading.services import confirming, staging
 from trading.states import Algorithm, OrderState
@@ -210,6 +210,12 @@ class TestWhatAPersonShouldKnow:
         (line,) = shown(desk, staged, SATURDAY).warnings
         assert "closed until Monday 2026-11-23" in line.words
         assert "What is sent now waits for it." in line.words
+
+    @pytest.mark.parametrize(("outage", "words"), [(False, "trades all the same"), (True, "does not answer now")])
+    def test_what_the_paper_market_does_then(self, staged, desk, outage, words):
+        MarketSettings.objects.update_or_create(pk=1, defaults={"paper_always_open": True, "paper_outage": outage})
+        (line,) = shown(desk, staged, SATURDAY).warnings
+        assert words in line.words
 
     def test_it_is_a_holiday(self, staged, desk):
         noon = datetime.combine(THANKSGIVING, time(17), UTC)

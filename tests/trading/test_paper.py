@@ -347,7 +347,7 @@ def test_during_an_outage_nothing_answers_and_time_goes_on():
         lambda: PAPER.lookup(["C1"], now),
         lambda: PAPER.fills(["C1"], now),
     ):
-        with pytest.raises(BrokerDown, match="does not answer"):
+        with pytest.raises(BrokerDown, match="its outage is switched on"):
             call()
     assert PaperOrder.objects.count() == 1
     market(outage=False)

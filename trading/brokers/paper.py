@@ -98,7 +98,7 @@ def _reached() -> MarketSettings:
     """The settings as they are now; BrokerDown where they say that the market does not answer."""
     market = MarketSettings.current()
     if market.paper_outage:
-        raise BrokerDown("The paper market does not answer: its outage is switched on in the market settings")
+        raise BrokerDown("its outage is switched on in the market settings")
     return market
 
 

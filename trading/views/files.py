@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -70,7 +71,7 @@ def ticket_files_of(request, ticket, custodian_pk, kind):
         text = services.whole_file(ticket, custodian, kind)
     except Refused as refused:
         return answers.refused(request, refused, reverse("trading:orders"), status=409)
-    return download(f"ticket-{ticket.pk}-{custodian_pk}-{kind}.csv", text)
+    return download(f"ticket-{ticket.pk}-{slugify(custodian.name) or custodian_pk}-{kind}.csv", text)
 
 
 def download(name, text):

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.http import HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -31,6 +31,7 @@ from .orders import MAY_NOT_CANCEL, is_live, orders_seen, why_not_ask, why_not_c
 from .tabs import SECTION
 
 NAMED = 5
+IN_HOUSE_FIRST = F("custodian__name").asc(nulls_first=True)
 
 
 @login_required
@@ -65,7 +66,7 @@ def ticket_seen(user, pk) -> Ticket:
 def followed(ticket, user) -> dict:
     """The orders of the ticket with how far they are, and their sums; of the accounts that this person sees."""
     found = orders_seen(user).filter(ticket=ticket)
-    orders = list(found.annotate(**_last_event()).order_by("security__symbol", "side", "pk"))
+    orders = list(found.annotate(**_last_event()).order_by("security__symbol", "side", IN_HOUSE_FIRST, "pk"))
     moved = _moves(ticket, user)
     live = bool(ticket.confirmed_at) and (any(map(is_live, orders)) or bool(moved["open"]))
     return {
@@ -115,6 +116,8 @@ def _told(order):
     """The last step of its log; that of a block with others' accounts has figures that are not for this person."""
     if order.state == OrderState.READY and order.ticket.sells_first and order.side == Side.BUY:
         return "waits for its accounts' sells"
+    if order.state == OrderState.WORKING and order.broker == "file":
+        return "waits for the custodian's file of fills"
     return "" if order.others else order.told
 
 
