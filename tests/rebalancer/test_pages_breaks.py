@@ -100,7 +100,8 @@ class TestTheList:
     def test_a_file_of_it(self, as_desk, three):
         lines = b"".join(as_desk.get(f"{BREAKS}?f=&export=csv&sort=number").streaming_content).decode().splitlines()
         assert lines[0] == (
-            "Account,Name,Advisor,Security,Session,Expected,Delivered,Difference,Found,Resolved by,Resolved,How it came about"
+            "Account,Name,Advisor,Security,Session,Expected,Delivered,Difference,Found,Resolved by,Resolved,"
+            "How it came about"
         )
         assert lines[1].startswith(f"A1,{three[0].account.name},ann,VTI,2026-11-20,40.000000,38.000000,-2.000000,")
 

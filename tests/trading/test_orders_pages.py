@@ -434,7 +434,7 @@ class TestQuestionedFills:
         assert as_ann.post(f"{ORDERS}questioned/", {"do": "layout"}).status_code == 404
 
     def test_none_is_said_in_words(self, as_desk):
-        assert "Every fill that a broker reported belongs to an order, or was put aside." in text(as_desk.get(f"{ORDERS}questioned/"))
+        assert "belongs to an order, or was put aside." in text(as_desk.get(f"{ORDERS}questioned/"))
 
 
 # --- words ----------------------------------------------------------------------------------------------------

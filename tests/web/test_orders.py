@@ -123,7 +123,7 @@ def test_no_order_yet_says_what_to_do(page, desk, accessible):
     expect(page.locator(".empty")).to_contain_text("No order was staged yet.")
     look(page, accessible)
     page.goto("/trading/orders/questioned/")
-    expect(page.locator(".empty")).to_contain_text("Every fill that a broker reported belongs to an order, or was put aside.")
+    expect(page.locator(".empty")).to_contain_text("belongs to an order, or was put aside.")
     look(page, accessible)
 
 
