@@ -1,7 +1,7 @@
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -32,8 +32,12 @@ class AccountQuerySet(models.QuerySet):
         return self.filter(seen_by(user))
 
     def want_check(self):
-        """Ask for a new drift check of these accounts; return how many."""
-        return self.update(check_wanted_at=timezone.now())
+        """Ask for a new drift check of these accounts; return how many. Their rows are locked in the order in which
+        everybody locks accounts."""
+        named = self.model.objects.filter(pk__in=self.values("pk"))
+        locked = named.select_for_update(no_key=True).order_by("pk").values("pk")
+        with transaction.atomic():
+            return self.model.objects.filter(pk__in=locked).update(check_wanted_at=timezone.now())
 
 
 class Account(models.Model):

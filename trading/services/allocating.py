@@ -93,15 +93,24 @@ def _book(order, filled):
     parts = list(Allocation.objects.filter(order=order).order_by("pk").values(*PART_FIELDS, "lots"))
     found = _shares(order, parts, filled)
     trades = _trades(order, parts, found, filled)
-    bookings.book(trades)
+    booked = {trade.account_id for trade in trades}
+    others = {part["account_id"] for part in parts} - booked
+    if others:
+        _lock_accounts(booked | others)
+    bookings.book(trades)  # which asks for checks of these
     _close(parts, found)
-    booked = {trade.account_id for trade in trades}  # of these a check is wanted by now
-    Account.objects.filter(pk__in={part["account_id"] for part in parts} - booked).want_check()
+    Account.objects.filter(pk__in=others).want_check()
     Order.objects.filter(pk=order.pk).update(
         allocated_at=timezone.now(), trouble="", filled_quantity=filled.shares, filled_amount=filled.money
     )
     words = f"Booked in {len(booked):,} account{'' if len(booked) == 1 else 's'}."
     OrderEvent.objects.create(order=order, state=order.state, words=words)
+
+
+def _lock_accounts(pks):
+    """All at once, in the order in which everybody locks accounts."""
+    accounts = Account.objects.filter(pk__in=pks)
+    list(accounts.select_for_update(no_key=True).order_by("pk").values_list("pk"))
 
 
 def _shares(order, parts, filled) -> Shares:

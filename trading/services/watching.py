@@ -153,7 +153,7 @@ def _ask(name, orders):
         return
     take_in(name, fills)
     known = [order for number, order in found.items() if number in reports]
-    Order.objects.filter(pk__in=[order.pk for order in known]).update(asked_at=timezone.now())
+    _write(Order.objects.filter(pk__in=[order.pk for order in known]), asked_at=timezone.now())
     _say([order for number, order in found.items() if number not in reports], NOT_KNOWN)
     _say([order for order in known if reports[order.client_order_id].state != OrderState.FILLED], "")
     for order in known:
@@ -166,7 +166,14 @@ def _ask(name, orders):
 def _say(orders, words):
     """Write why these do not get on, where it is not written already."""
     mine = Order.objects.filter(pk__in=[order.pk for order in orders], state__in=AT_BROKER)
-    mine.exclude(trouble=words).update(trouble=words)
+    _write(mine.exclude(trouble=words), trouble=words)
+
+
+@transaction.atomic
+def _write(orders: QuerySet[Order], **changes):
+    """Change these orders, locked in the order in which everybody locks orders."""
+    locked = orders.select_for_update().order_by("pk").values("pk")
+    Order.objects.filter(pk__in=locked).update(**changes)
 
 
 @transaction.atomic
