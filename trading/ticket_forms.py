@@ -38,7 +38,7 @@ class Typed:
         found = cls()
         for name in data:
             kind, _, pk = name.partition("-")
-            if kind in ("line", "order") and pk.isascii() and pk.isdecimal():
+            if kind in ("line", "order") and is_id(pk):
                 getattr(found, KINDS[kind])[int(pk)] = data[name][:LONGEST]
         return found
 
@@ -54,10 +54,15 @@ class Typed:
         return {pk: number(text) for pk, text in self.orders.items()}
 
 
+def is_id(text: str) -> bool:
+    """Whether it may be the id of something; longer than that, Python would not even read it."""
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
 def chosen(text: str) -> Chosen | None:
     """What a button names: line-12, order-3 or account-7; None where it is damaged."""
     kind, _, pk = text.partition("-")
-    if kind not in KINDS or not (pk.isascii() and pk.isdecimal()):
+    if kind not in KINDS or not is_id(pk):
         return None
     return Chosen(**{KINDS[kind]: (int(pk),)})
 

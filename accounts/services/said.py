@@ -4,6 +4,8 @@ from decimal import Decimal, InvalidOperation
 
 from .refusals import Refused
 
+LARGEST = Decimal(10) ** 13  # no figure on a page comes near it; of 1e999999999 every word would fill the memory
+
 
 def said(words: str, most: int, ask: str) -> str:
     """The words on one line; Refused, with `ask`, where there are none, and where they are longer than `most`."""
@@ -21,6 +23,6 @@ def shown(text: str) -> Decimal:
         number = Decimal(text)
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite():
+    if not (number.is_finite() and -LARGEST < number < LARGEST):
         raise Refused("What the page showed did not arrive whole, so nothing was done. Do it again from here.")
     return number

@@ -16,7 +16,7 @@ from django.views.decorators.cache import never_cache
 from accounts.listing import answers
 from accounts.listing.figures import plural
 from accounts.models import Account
-from accounts.services import audit
+from accounts.services import audit, refusals
 from accounts.services.refusals import Refused
 from accounts.tasks import enqueue
 from rebalancer.models import Batch
@@ -32,6 +32,7 @@ ALIKE = 4  # warnings that say the same of so many orders are one
 COMPARED_AT_ONCE = 2_000  # up to so many accounts are compared with the book before the page answers
 SALT = "preview"
 NOT_WHOLE = "What you saw did not arrive whole, so nothing was sent. Reload the page and try again."
+NO_SUCH_ACCOUNTS = "Some of these accounts are not there. Nothing was done; look at it again."
 LEFT_OUT_VERB = "ticket.left_out"
 
 
@@ -54,13 +55,20 @@ class LeaveOutForm(forms.Form):
     """Accounts by number, as JSON."""
 
     version = forms.IntegerField()
-    numbers = forms.JSONField()
+    numbers = forms.CharField()
 
     def clean_numbers(self):
-        numbers = self.cleaned_data["numbers"]
-        if not isinstance(numbers, list) or not numbers or not all(isinstance(one, str) for one in numbers):
+        try:
+            numbers = json.loads(self.cleaned_data["numbers"])
+        except (ValueError, RecursionError):
+            numbers = None
+        if not isinstance(numbers, list) or not numbers or not all(map(_is_number, numbers)):
             raise forms.ValidationError("No accounts.")
-        return numbers
+        return set(numbers)
+
+
+def _is_number(one):
+    return isinstance(one, str) and one.isprintable()
 
 
 # --- preview --------------------------------------------------------------------------------------------------------
@@ -225,9 +233,12 @@ def confirm(request, ticket, seen):
 @command(LEFT_OUT_VERB, LeaveOutForm)
 def leave_out(request, ticket, asked):
     """Leave accounts out of all orders of the ticket."""
-    found = Account.objects.visible_to(request.user).filter(number__in=asked["numbers"])
-    accounts = tuple(found.order_by("pk").values_list("pk", flat=True))
-    editing.leave_out(ticket, asked["version"], Chosen(accounts=accounts), request.user)
+    with refusals.command(request.user, LEFT_OUT_VERB, ticket):
+        found = Account.objects.visible_to(request.user).filter(number__in=asked["numbers"])
+        accounts = tuple(found.order_by("pk").values_list("pk", flat=True))
+        if len(accounts) < len(asked["numbers"]):
+            raise Refused(NO_SUCH_ACCOUNTS)
+        editing.leave_out(ticket, asked["version"], Chosen(accounts=accounts), request.user)
     messages.success(request, f"{plural(len(accounts), 'account')} left out of the ticket.")
     return redirect("rebalancer:preview", pk=ticket.pk)
 

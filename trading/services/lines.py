@@ -282,7 +282,7 @@ def _short(changes, line, ending):
 
 def as_given(quantity: Decimal) -> str:
     """A quantity in words, also one that is none."""
-    return quantity_text(quantity) if quantity.is_finite() and abs(quantity) < LARGEST else str(quantity)
+    return quantity_text(quantity) if quantity.is_finite() and -LARGEST < quantity < LARGEST else str(quantity)
 
 
 def why_no_quantity(quantity: Decimal, security: Security) -> str:

@@ -115,7 +115,7 @@ def _is_possible(number):
 
 def _storable(number):
     """As much of an impossible number as there is a place for; the fill's words say it as it came."""
-    if not number.is_finite() or abs(number) >= LARGEST:
+    if not (number.is_finite() and -LARGEST < number < LARGEST):
         return ZERO
     return number.quantize(MICRO)
 

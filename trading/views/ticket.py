@@ -23,12 +23,13 @@ from trading import hours, tickets
 from trading.models import Ticket
 from trading.services import editing, executing, market, recalculating
 from trading.tables import STATE_BADGES
-from trading.ticket_forms import NOT_A_NUMBER, ExecutionForm, Typed, chosen, number
+from trading.ticket_forms import NOT_A_NUMBER, ExecutionForm, Typed, chosen, is_id, number
 
 LINES_A_PAGE = 50
 ACCOUNTS_A_PAGE = 50
 OPEN_AT_MOST = 30  # orders or accounts that an address opens
 EXECUTION, RECALCULATION = "trading/_ticket_execution.html", "trading/_ticket_recalculation.html"
+EDITED = "ticket.edited"
 DAMAGED = "What you sent did not arrive whole, so nothing was done. Reload the page and try again."
 
 
@@ -43,7 +44,7 @@ class Place:
 
     @classmethod
     def of(cls, data):
-        opened = [int(one) for one in ",".join(data.getlist("open")).split(",") if one.isascii() and one.isdecimal()]
+        opened = [int(one) for one in ",".join(data.getlist("open")).split(",") if is_id(one)]
         page = data.get("page", "")
         return cls(
             by="account" if data.get("by") == "account" else "ticker",
@@ -408,9 +409,10 @@ def _again(request, found):
 def _do(request, found, typed) -> list[str]:
     """Save what was typed, then do what the button says; what was done, in words."""
     data, by = request.POST, request.user
+    _require_whole(data, by, found)
     both = bool(typed.lines or typed.orders) and any(name in data for name in BUTTONS)
-    with command(by, "ticket.edited", found) if both else nullcontext():
-        version, said = _version(data), []
+    with command(by, EDITED, found) if both else nullcontext():
+        version, said = int(data["version"]), []
         if typed.lines or typed.orders:
             saved = editing.change_shares(found, version, typed.quantities(), by, orders=typed.totals())
             version += bool(saved.changed)
@@ -422,19 +424,22 @@ def _do(request, found, typed) -> list[str]:
 BUTTONS = ("leave_out", "take_back", "sells_first", "recalculate", "execution")
 
 
-def _version(data):
-    text = data.get("version", "")
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise Refused(DAMAGED)
-    return int(text)
+def _require_whole(data, by, found):
+    """Refuse, on record, what no page of the ticket sends."""
+    named = [data[name] for name in ("leave_out", "take_back") if name in data]
+    if data.get("execution", "all") != "all":
+        named.append(f"order-{data['execution']}")
+    if not is_id(data.get("version", "")) or None in map(chosen, named):
+        with command(by, EDITED, found):
+            raise Refused(DAMAGED)
 
 
 def _button(data, found, version, by) -> list[str]:
     if "leave_out" in data:
-        edited = editing.leave_out(found, version, _named(data["leave_out"]), by)
+        edited = editing.leave_out(found, version, chosen(data["leave_out"]), by)
         return [f"{plural(edited.changed, 'line')} left out."]
     if "take_back" in data:
-        edited = editing.take_back(found, version, _named(data["take_back"]), by)
+        edited = editing.take_back(found, version, chosen(data["take_back"]), by)
         return [f"{plural(edited.changed, 'line')} back to what was approved."]
     if "sells_first" in data:
         on = data["sells_first"] == "on"
@@ -445,15 +450,8 @@ def _button(data, found, version, by) -> list[str]:
     return _execute(data, found, version, by) if "execution" in data else []
 
 
-def _named(text):
-    found = chosen(text)
-    if found is None:
-        raise Refused(DAMAGED)
-    return found
-
-
 def _execute(data, found, version, by) -> list[str]:
-    orders = "all" if data["execution"] == "all" else _named(f"order-{data['execution']}").orders
+    orders = "all" if data["execution"] == "all" else (int(data["execution"]),)
     form = ExecutionForm(data, fund=data.get("algorithm") == "nav")
     if not form.is_valid():
         raise executing.WrongExecution({name: " ".join(words) for name, words in form.errors.items()})
