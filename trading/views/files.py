@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.listing import answers
 from accounts.models import Custodian
@@ -39,7 +39,7 @@ def of_a_ticket(view):
 
     @login_required
     @never_cache
-    @require_GET
+    @require_safe
     @wraps(view)
     def inner(request, pk, **kwargs):
         ticket = get_object_or_404(Ticket.objects.visible_to(request.user), pk=pk)
@@ -140,7 +140,7 @@ def fills_page(request, form, status=200):
 
 
 @for_the_desk
-@require_GET
+@require_safe
 def fills_file(request, pk):
     """What a file of fills has brought, or every bad row of it."""
     file = get_object_or_404(OrderFile.objects.select_related("custodian", "made_by"), pk=pk, kind=OrderFile.Kind.FILLS)
