@@ -105,7 +105,6 @@ def _row(order, user):
         "badge": STATE_BADGES[state],
         "state": "To be sent" if state == OrderState.READY else state.label,
         "percent": _percent(order),
-        "where": broker_words(order.broker, order.custodian),
         "words": order.trouble or order.end_reason or _told(order),
         "may_ask": bool(order.trouble) and not why_not_ask(order, user),
         "booked": bool(order.allocated_at and order.filled_quantity),
