@@ -131,9 +131,10 @@ def _hand_on(entries):
     for entry in entries:
         later = Entry.objects.filter(account=entry.account_id, pk__gt=entry.pk, before_approval__isnull=False)
         for one in later.select_for_update(of=("self",)).order_by("pk"):
-            at = one.before_approval["last_rebalanced_at"]
+            kept, earlier = one.before_approval or {}, entry.before_approval or {}
+            at = kept.get("last_rebalanced_at")
             if at and datetime.fromisoformat(at) == entry.batch.approved_at:
-                one.before_approval |= {name: entry.before_approval[name] for name in LAST_REBALANCE}
+                one.before_approval = kept | {name: earlier.get(name) for name in LAST_REBALANCE}
                 one.save(update_fields=["before_approval"])
 
 
