@@ -47,7 +47,7 @@ def side(row):
 
 def ticket_link(row):
     where = reverse("trading:ticket", args=[row["ticket_id"]])
-    return markup('<a href="{}" title="Ticket {}">{}</a>', where, row["ticket_id"], row["ticket__label"])
+    return markup('<a href="{}" title="{}">Ticket {}</a>', where, row["ticket__label"], row["ticket_id"])
 
 
 def execution(row):

@@ -113,7 +113,7 @@ class TestTheList:
             f"Order {mixed.pk} VTI Buy 60 24 100.50 2,412.00 Market Paper market 3 Partially filled —"
         )
         assert "TWAP 10:00–11:00, ≤ 10 % Paper market A1 Filled" in row(page, anns).replace("\xa0", " ")
-        assert "Rejected no such symbol Request" in row(page, others)
+        assert "Rejected no such symbol Ticket" in row(page, others)
 
     def test_an_advisor_sees_and_counts_only_their_own_parts(self, as_ann, book):
         page = as_ann.get(ORDERS)
