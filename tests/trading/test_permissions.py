@@ -53,7 +53,7 @@ PAGES = {
 }
 WORDS = {  # pages that ask for a word and take it: who sees them, and the verb of what they do
     "trading:questioned_fill": (ALL_SEEING, "fill.put_aside"),
-    "trading:end_order": (LOOK, "order.ended"),
+    "trading:end_order": (DESK, "order.ended"),
     "rebalancer:break": (LOOK, "break.resolved"),
 }
 COMMANDS = {
