@@ -16,10 +16,9 @@ from accounts.money import LARGEST_VALUE, MICRO, UNITS_PER_SHARE, cents
 from rebalancer import quotes, targets
 from rebalancer.engine import Book, Reason
 from rebalancer.quotes import Quote, Quotes
-from tax.relief import Method
+from tax.relief import METHODS
 
 EPOCH = date(1970, 1, 1)
-METHODS = {"fifo": Method.FIFO, "lifo": Method.LIFO, "hifo": Method.HIFO, "minimum_tax": Method.MINIMUM_TAX}
 RESTRICTED = {
     Restriction.Kind.NO_BUY: Reason.NO_BUY,
     Restriction.Kind.NO_SELL: Reason.NO_SELL,

@@ -27,6 +27,9 @@ class Method(IntEnum):
     MINIMUM_TAX = 3
 
 
+METHODS = {method.name.lower(): method for method in Method}  # by the name that accounts and the firm store
+
+
 @dataclass(frozen=True, slots=True)
 class Lots:
     """Lots of many positions, flat; those of a position are adjacent and in age order. All arrays are (lots,)."""

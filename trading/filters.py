@@ -195,9 +195,6 @@ class AllocationFilters(StrictFilterSet):
 # --- fills that cannot be right -------------------------------------------------------------------------------
 
 
-STANDING = "standing"  # the column that decides whether what was put aside is listed at all
-
-
 def questioned_rows() -> QuerySet[Fill]:
     """The fills that cannot be right, also those that a person has put aside; for those who see every account."""
     return Fill.objects.filter(state=FillState.QUESTIONED).annotate(settler=name_of("settled_by"))
@@ -224,8 +221,4 @@ class QuestionedFilters(StrictFilterSet):
 
     search_fields = ("execution_id", "client_order_id", "order__security__symbol")
     search_hint = "Execution, client order id or ticker"
-
-    def _under_tiles(self):
-        rows = super()._under_tiles()
-        asked = any(term.raw.startswith((f"{STANDING}:", "settled_")) for term in self.terms)
-        return rows if asked else rows.filter(settled_at=None)
+    usually, beyond = Q(settled_at=None), ("standing", "settled_by", "settled_at")

@@ -332,6 +332,8 @@ class StrictFilterSet(django_filters.FilterSet):
     search_hint = "Search"
     tiles: tuple[Tile, ...] = ()
     selectable: Q | None = None  # the rows that can be selected at all; None: every row
+    usually: Q = Q()  # the rows that are listed as long as none of the columns `beyond` is asked for
+    beyond: tuple[str, ...] = ()
 
     def __init__(self, data, queryset, *, picks=None, request=None):
         assert queryset is not None, "a filter set needs the rows that may be seen"
@@ -381,10 +383,14 @@ class StrictFilterSet(django_filters.FilterSet):
     def _under_tiles(self):
         if self.refusals:
             raise FilterRefused(self.refusals)
-        rows = self.queryset.filter(reduce(and_, (term.q for term in self.terms), Q()) & self._search_q())
+        asked = reduce(and_, (term.q for term in self.terms), self._usual_q())
+        rows = self.queryset.filter(asked & self._search_q())
         if not self.address.values("selected"):
             return rows
         return self.picks.rows(rows if self.selectable is None else rows.filter(self.selectable), type(self))
+
+    def _usual_q(self):
+        return Q() if {term.raw.partition(":")[0] for term in self.terms} & set(self.beyond) else self.usually
 
     def _chosen_q(self):
         return reduce(and_, (tile.q for tile in self.chosen), Q())

@@ -24,8 +24,6 @@ from tax.selectors import valued_lots
 
 from .tabs import QueueFilters
 
-STATE = "state"  # the column that decides whether closed accounts are listed at all
-
 
 def account_rows(user) -> QuerySet[Account]:
     """Every account of this person, closed ones too, with its last check if it has one."""
@@ -36,22 +34,16 @@ class AccountsFilters(QueueFilters):
     """Clients / Accounts: what the queue can be filtered by, and more. Closed accounts are listed when asked for."""
 
     rebalancing = FlagFilter("Rebalancing", "rebalancing_on", yes="On", no="Off")
-    state = OptionFilter(
-        "Open or closed", {"open": ("Open", Q(is_open=True)), "closed": ("Closed", Q(is_open=False))}
-    )
+    state = OptionFilter("Open or closed", {"open": ("Open", Q(is_open=True)), "closed": ("Closed", Q(is_open=False))})
 
     search_hint = "Number, name or household"
     tiles = ()
+    usually, beyond = Q(is_open=True), ("state",)
 
     def _word_q(self, word):
         """The households apart: they are fewer, and the accounts are then read in their order, without a join."""
         named = Household.objects.filter(name__icontains=word)
         return super()._word_q(word) | Q(household__in=named.values("pk"))
-
-    def _under_tiles(self):
-        rows = super()._under_tiles()
-        asked = any(term.raw.startswith(f"{STATE}:") for term in self.terms)
-        return rows if asked else rows.filter(is_open=True)
 
 
 # --- the lists of one account ---------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from accounts.models import Account
 from accounts.selectors import name_of
 from tax.models import Break
 
-STANDING = "standing"  # the column that decides whether what is resolved is listed at all
 CASH = "Cash"
 
 
@@ -52,8 +51,4 @@ class BreakFilters(StrictFilterSet):
 
     search_fields = ("account__number", "account__name", "security__symbol")
     search_hint = "Account number, name or symbol"
-
-    def _under_tiles(self):
-        rows = super()._under_tiles()
-        asked = any(term.raw.startswith((f"{STANDING}:", "resolved_")) for term in self.terms)
-        return rows if asked else rows.filter(resolved_at=None)
+    usually, beyond = Q(resolved_at=None), ("standing", "resolved_by", "resolved_at")

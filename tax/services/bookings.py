@@ -16,12 +16,11 @@ from accounts.models import Account, Firm, Security, Sleeve
 from accounts.money import UNITS_PER_SHARE, part_of, plain, shares
 from accounts.services.refusals import Refused
 from tax.models import BookedLot, Lot
-from tax.relief import UNKNOWN, Lots, Method, relief_key
+from tax.relief import METHODS, UNKNOWN, Lots, Method, relief_key
 from tax.services.lots import free_id
 from tax.terms import is_long_term
 
 EPOCH = date(1970, 1, 1)
-METHODS = {"fifo": Method.FIFO, "lifo": Method.LIFO, "hifo": Method.HIFO, "minimum_tax": Method.MINIMUM_TAX}
 
 
 @dataclass(frozen=True, slots=True)

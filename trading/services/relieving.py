@@ -10,7 +10,7 @@ import numpy as np
 
 from accounts.imports.copying import fetch
 from accounts.money import UNITS_PER_SHARE, amount, part_of, plain, shares
-from tax.relief import UNKNOWN, Lots, Method, Sales, relieve
+from tax.relief import METHODS, UNKNOWN, Lots, Sales, relieve
 from tax.terms import is_long_term
 
 from .staging import Sold
@@ -24,7 +24,6 @@ FROM unnest(%(accounts)s::bigint[], %(sleeves)s::bigint[], %(securities)s::bigin
 JOIN tax_lot lot USING (account_id, sleeve_id, security_id)
 ORDER BY lot.account_id, lot.sleeve_id, lot.security_id, lot.acquired_on, lot.lot_id
 """
-METHODS = {method.name.lower(): method for method in Method}
 
 
 @dataclass(frozen=True, slots=True)
